@@ -1,0 +1,121 @@
+package engine
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// formatVersion is that of everything below a data directory. A program reads
+// its own and refuses newer ones.
+const formatVersion = 1
+
+// identity says whose data a directory holds. It stands beside the backend's
+// files, so that a directory that lost them is not taken for a new one.
+type identity struct {
+	StoreID string `json:"store_id"`
+	Format  int    `json:"format"`
+}
+
+const (
+	identityFile = "identity"
+	storeDir     = "store"
+)
+
+func newIdentity() identity {
+	id := make([]byte, 8)
+	rand.Read(id) // never fails
+	return identity{StoreID: hex.EncodeToString(id), Format: formatVersion}
+}
+
+// loadIdentity reads a directory's identity, and gives a new directory one.
+func loadIdentity(dir string) (identity, error) {
+	path := filepath.Join(dir, identityFile)
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return createIdentity(dir, path)
+	}
+	if err != nil {
+		return identity{}, fmt.Errorf("engine: %w", err)
+	}
+	var id identity
+	if err := json.Unmarshal(data, &id); err != nil || id.StoreID == "" {
+		return identity{}, fmt.Errorf("engine: %s is damaged; restore the data directory from a backup", path)
+	}
+	if id.Format != formatVersion {
+		return identity{}, fmt.Errorf("engine: %s has format %d, this program reads %d; use the sett that wrote it", dir, id.Format, formatVersion)
+	}
+	if !hasData(dir) {
+		return identity{}, fmt.Errorf("engine: %s belongs to store %s, but its data in %s is gone; "+
+			"restore it from a backup, or remove %s to begin an empty store", dir, id.StoreID, filepath.Join(dir, storeDir), path)
+	}
+	return id, nil
+}
+
+func createIdentity(dir, path string) (identity, error) {
+	if hasData(dir) {
+		return identity{}, fmt.Errorf("engine: %s has data, but %s is gone; "+
+			"put it back, or restore the data directory from a backup", dir, path)
+	}
+	return newIdentity(), nil
+}
+
+// save writes the identity once the backend's files exist, for a directory
+// with an identity and no data is refused.
+func (id identity) save(dir string) error {
+	data, err := json.Marshal(id)
+	if err != nil {
+		return err
+	}
+	return writeFile(filepath.Join(dir, identityFile), func(f *os.File) error {
+		_, err := f.Write(append(data, '\n'))
+		return err
+	})
+}
+
+func hasData(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, storeDir, "MANIFEST"))
+	return err == nil
+}
+
+// writeFile makes a file appear whole or not at all, also through a power
+// loss: a temporary file, sync, rename, and the directory's sync.
+func writeFile(path string, fill func(*os.File) error) (err error) {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("engine: %w", err)
+	}
+	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
+	if err != nil {
+		return fmt.Errorf("engine: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+		}
+	}()
+	if err := fill(f); err != nil {
+		return err
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("engine: %w", err)
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return fmt.Errorf("engine: %w", err)
+	}
+	return syncDir(dir)
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("engine: %w", err)
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

@@ -1,0 +1,371 @@
+package engine
+
+import (
+	"github.com/settkv/sett/codec"
+)
+
+// machine is the deterministic half of the engine: it turns commands into
+// changes of the index and into writes. It has no clock, makes no ids and knows
+// no disk but through fetch, so that the same commands at the same times give
+// the same state everywhere. Only the writer uses it.
+//
+// A group is begin, apply for each of its commands, and seal. A command that is
+// refused leaves no trace, but for the deadlines that it met.
+type machine struct {
+	index    *index
+	counters counters
+	encoding codec.Encoding
+	dedup    *dedup
+	// fetch reads the value of a record that is not in memory.
+	fetch func(item) ([]byte, error)
+
+	// Of the group:
+	nowMs   int64
+	arena   arena
+	writes  []write
+	events  []codec.Event  // encoded
+	fresh   []*record      // with values that the cache must take in
+	stale   []*record      // overwritten or gone
+	changes []codec.Change // of the command in progress, not yet encoded
+	undo    []item         // of the command in progress: what was there before
+}
+
+// counters are stored with each commit.
+type counters struct {
+	revision uint64
+	epoch    uint64
+	nowMs    int64 // recorded time, which never goes back
+	keys     int64
+	inst     int64
+}
+
+func newMachine(encoding codec.Encoding) *machine {
+	return &machine{index: newIndex(), encoding: encoding, dedup: newDedup()}
+}
+
+// begin starts a group at a time, which never goes back.
+func (m *machine) begin(nowMs int64) {
+	m.nowMs = max(nowMs, m.counters.nowMs)
+	m.counters.nowMs = m.nowMs
+	m.arena.reset()
+	m.writes, m.fresh, m.stale = m.writes[:0], m.fresh[:0], m.stale[:0]
+	m.events = m.events[:0]
+	m.dedup.begin(m.nowMs)
+}
+
+// apply runs one command. Its reply has no position yet.
+func (m *machine) apply(r *Request) (codec.Reply, error) {
+	if r.ID != "" {
+		if reply, err := m.dedup.find(r); reply != nil || err != nil {
+			return reply, err
+		}
+	}
+	if err := m.expireMet(r.Command); err != nil {
+		return nil, err
+	}
+	before := m.mark()
+	reply, err := m.run(r.Command)
+	if err != nil {
+		m.rollback(before)
+		return nil, err
+	}
+	if err := m.encode(before.changes); err != nil {
+		m.rollback(before)
+		return nil, err
+	}
+	if r.ID != "" && remembered(r.Command, before, m.mark()) {
+		m.dedup.remember(r, reply)
+	}
+	return reply, nil
+}
+
+// remembered tells whether a repeat of the command must be recognised: all but
+// heartbeats that only renew.
+func remembered(cmd codec.Command, before, after mark) bool {
+	_, beat := cmd.(*codec.Heartbeat)
+	return !beat || after.counters.revision > before.counters.revision
+}
+
+// mark is a point to go back to.
+type mark struct {
+	counters                                      counters
+	writes, events, fresh, stale, changes, undone int
+}
+
+func (m *machine) mark() mark {
+	return mark{m.counters, len(m.writes), len(m.events), len(m.fresh), len(m.stale), len(m.changes), len(m.undo)}
+}
+
+// rollback takes back everything since a mark. The deadlines that the command
+// met came before it and stand.
+func (m *machine) rollback(to mark) {
+	for i := len(m.undo) - 1; i >= to.undone; i-- {
+		if u := m.undo[i]; u.rec == nil {
+			m.index.Delete(u)
+		} else {
+			m.index.Set(u)
+		}
+	}
+	m.counters = to.counters
+	m.writes, m.events = m.writes[:to.writes], m.events[:to.events]
+	m.fresh, m.stale = m.fresh[:to.fresh], m.stale[:to.stale]
+	m.changes, m.undo = m.changes[:to.changes], m.undo[:to.undone]
+	// What was met stands: it is announced as a command of its own.
+	_ = m.encode(len(m.changes))
+}
+
+// get returns a live record.
+func (m *machine) get(path string) (*record, bool) {
+	found, ok := m.index.Get(item{path: path})
+	return found.rec, ok
+}
+
+// put stores a record with its value, as a change that is announced.
+func (m *machine) put(path string, rec *record, value []byte, change codec.Change) uint64 {
+	rec.revision = m.next()
+	if rec.created == 0 {
+		rec.created = rec.revision
+	}
+	old := m.store(path, rec, value)
+	change.TTLMs, change.ExpiresAtMs = rec.ttl(), rec.expires()
+	m.announce(change, old)
+	return rec.revision
+}
+
+// store puts a record into the index and among the writes.
+func (m *machine) store(path string, rec *record, value []byte) (old *record) {
+	rec.size = uint32(len(value))
+	if rec.life == nil || rec.life.instance == nil {
+		rec.cached.Store(&cachedValue{bytes: value})
+		m.fresh = append(m.fresh, rec)
+	}
+	before, replaced := m.index.Set(item{path, rec})
+	m.undo = append(m.undo, item{path, before.rec})
+	if replaced {
+		m.stale = append(m.stale, before.rec)
+	} else {
+		m.count(path, 1)
+	}
+	key := m.arena.add(path)
+	m.writes = append(m.writes, write{key: key, value: m.arena.record(key, &codec.Record{
+		Revision: rec.revision, Created: rec.created, TTLMs: rec.ttl(), ExpiresAtMs: rec.expires(), Value: value,
+	})})
+	return before.rec
+}
+
+// remove takes a record out, as a change that is announced.
+func (m *machine) remove(path string, change codec.Change) uint64 {
+	revision := m.next()
+	before, ok := m.index.Delete(item{path: path})
+	if !ok {
+		panic("engine: removed what was not there: " + path)
+	}
+	m.undo = append(m.undo, before)
+	m.stale = append(m.stale, before.rec)
+	m.count(path, -1)
+	m.writes = append(m.writes, write{key: m.arena.add(path), delete: true})
+	if before.rec.life != nil && before.rec.life.instance != nil {
+		last := before.instance()
+		change.Instance = &last
+	}
+	m.announce(change, before.rec)
+	return revision
+}
+
+func (m *machine) next() uint64 {
+	m.counters.revision++
+	return m.counters.revision
+}
+
+func (m *machine) count(path string, by int64) {
+	if isKey(path) {
+		m.counters.keys += by
+	} else {
+		m.counters.inst += by
+	}
+}
+
+// announce notes a change at the present revision; encode gives it the rest.
+func (m *machine) announce(change codec.Change, old *record) {
+	change.Revision, change.Epoch, change.TimeMs = m.counters.revision, m.counters.epoch, m.nowMs
+	if old != nil {
+		change.PreviousRevision = old.revision
+	}
+	m.changes = append(m.changes, change)
+}
+
+// encode turns the command's changes into events: each says the last revision
+// of its command. Those before position met are the deadlines that it met,
+// which do not count to its limit.
+func (m *machine) encode(met int) error {
+	size := 0
+	first := len(m.events)
+	for i := range m.changes {
+		c := &m.changes[i]
+		c.CommitRevision = m.counters.revision
+		payload := m.arena.event(m.encoding, c)
+		if i >= met {
+			size += len(payload)
+		}
+		m.events = append(m.events, event(c, payload))
+	}
+	if size > codec.MaxEvents {
+		m.events = m.events[:first]
+		e := codec.Errorf(codec.TooLarge, "the changes take %d bytes as events, the limit is %d", size, codec.MaxEvents)
+		e.Limit = codec.MaxEvents
+		return e
+	}
+	m.changes, m.undo = m.changes[:0], m.undo[:0]
+	return nil
+}
+
+func event(c *codec.Change, payload []byte) codec.Event {
+	e := codec.Event{Revision: c.Revision, Kind: codec.KeyEvent, Name: c.Key, Payload: payload}
+	switch {
+	case c.Op == codec.OpChanged:
+		e.Kind, e.Name = codec.StoreEvent, c.Reason
+	case c.Name != "":
+		e.Kind, e.Name, e.ID = codec.ServiceEvent, c.Name, c.ID
+	}
+	return e
+}
+
+// expireMet ends every record that the command names and that is past its
+// deadline, before the command looks: it then sees nothing there. That stands
+// even if the command is refused.
+func (m *machine) expireMet(cmd codec.Command) error {
+	room := metBytes
+	var err error
+	m.eachPath(cmd, func(path string) bool {
+		rec, ok := m.get(path)
+		if !ok || !rec.dead(m.nowMs) {
+			return true
+		}
+		if room -= eventRoom(path, rec); room < 0 {
+			err = codec.Errorf(codec.Overloaded, "it names too many records that expire just now; try again")
+			return false
+		}
+		m.expire(path)
+		return true
+	})
+	if err != nil {
+		_ = m.encode(len(m.changes))
+	}
+	return err
+}
+
+// eventRoom is what the event of a record's end takes at the most: JSON may
+// double every byte.
+func eventRoom(path string, rec *record) int {
+	room := 2*len(path) + 512
+	if !isKey(path) {
+		room += 2 * int(rec.size)
+	}
+	return room
+}
+
+// expire ends one record that is past its deadline.
+func (m *machine) expire(path string) {
+	change := codec.Change{Op: codec.OpExpire}
+	if isKey(path) {
+		change.Key = path[len(kvPrefix):]
+	} else {
+		change.Name, change.ID = splitInstance(path)
+	}
+	m.remove(path, change)
+}
+
+// eachPath calls fn for the stored key of everything that a command names,
+// until fn returns false.
+func (m *machine) eachPath(cmd codec.Command, fn func(string) bool) {
+	switch c := cmd.(type) {
+	case *codec.Batch:
+		for _, op := range c.Ops {
+			if !fn(opPath(op)) {
+				return
+			}
+		}
+		for i := range c.If {
+			if !fn(conditionPath(&c.If[i])) {
+				return
+			}
+		}
+	case *codec.Clear, *removeService, *newEpoch:
+		// They find what they are about themselves.
+	default:
+		fn(opPath(cmd))
+	}
+}
+
+// opPath is the stored key that a command on one record is about.
+func opPath(cmd codec.Command) string {
+	switch c := cmd.(type) {
+	case *codec.Set:
+		return keyPath(c.Key)
+	case *codec.Delete:
+		return keyPath(c.Key)
+	case *codec.Touch:
+		return keyPath(c.Key)
+	case *codec.Increment:
+		return keyPath(c.Key)
+	case *codec.Register:
+		return instancePath(c.Name, c.ID)
+	case *setService:
+		return instancePath(c.Name, c.ID)
+	case *codec.Heartbeat:
+		return instancePath(c.Name, c.ID)
+	case *codec.Deregister:
+		return instancePath(c.Name, c.ID)
+	}
+	panic("engine: no path for " + cmd.Op())
+}
+
+func conditionPath(c *codec.Condition) string {
+	if c.Key != "" {
+		return keyPath(c.Key)
+	}
+	return instancePath(c.Name, c.ID)
+}
+
+// value is the present value of a key's record.
+func (m *machine) value(path string, rec *record) ([]byte, error) {
+	if v, ok := rec.value(); ok {
+		return v, nil
+	}
+	return m.fetch(item{path, rec})
+}
+
+// seal ends the group: the outbox, the message ids and the counters join its
+// writes. It returns the parts of the outbox.
+func (m *machine) seal(ts uint64) []*part {
+	parts := sealParts(m.events)
+	for _, p := range parts {
+		m.writes = append(m.writes, write{key: p.key, value: p.data})
+	}
+	m.writes = m.dedup.seal(ts, m.writes)
+	return parts
+}
+
+// arena holds the bytes of a group's writes, so that a group makes few
+// allocations. What it returned stays valid until reset, also when it grows.
+type arena struct{ buf []byte }
+
+func (a *arena) reset() { a.buf = a.buf[:0] }
+
+func (a *arena) add(s string) []byte {
+	start := len(a.buf)
+	a.buf = append(a.buf, s...)
+	return a.buf[start:len(a.buf):len(a.buf)]
+}
+
+func (a *arena) record(key []byte, r *codec.Record) []byte {
+	start := len(a.buf)
+	a.buf = codec.AppendRecord(a.buf, key, r)
+	return a.buf[start:len(a.buf):len(a.buf)]
+}
+
+func (a *arena) event(enc codec.Encoding, c *codec.Change) []byte {
+	start := len(a.buf)
+	a.buf = codec.Append(a.buf, enc, c)
+	return a.buf[start:len(a.buf):len(a.buf)]
+}

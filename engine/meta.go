@@ -1,0 +1,70 @@
+package engine
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/settkv/sett/codec"
+)
+
+// meta is what each commit stores beside its changes.
+type meta struct {
+	revision  uint64
+	epoch     uint64
+	nowMs     uint64
+	announced uint64 // every change up to here was announced
+	clean     uint64 // 1: the store was closed after this commit
+}
+
+func (m *meta) fields() []*uint64 {
+	return []*uint64{&m.revision, &m.epoch, &m.nowMs, &m.announced, &m.clean}
+}
+
+// metaWrite is the write of a commit that keeps the counters.
+func (s *store) metaWrite(clean bool) write {
+	c := &s.machine.counters
+	announced, _ := s.outbox.status()
+	m := meta{revision: c.revision, epoch: c.epoch, nowMs: uint64(c.nowMs), announced: announced}
+	if clean {
+		m.clean = 1
+	}
+	return m.write()
+}
+
+func (m *meta) write() write {
+	var data []byte
+	for _, field := range m.fields() {
+		data = binary.AppendUvarint(data, *field)
+	}
+	return write{key: []byte(metaKey), value: codec.Seal(data, []byte(metaKey))}
+}
+
+// readMeta returns the counters of the last commit; fresh says that there was
+// none yet.
+func readMeta(b backend) (m meta, fresh bool, err error) {
+	if b.Last() == 0 {
+		return meta{}, true, nil
+	}
+	v := b.View(b.Last())
+	defer v.Close()
+	stored, ok, err := v.Get([]byte(metaKey), nil)
+	if err != nil {
+		return meta{}, false, err
+	}
+	if !ok {
+		return meta{}, false, errors.New("engine: the counters are missing; restore the data directory from a backup")
+	}
+	data, err := codec.Unseal([]byte(metaKey), stored)
+	if err != nil {
+		return meta{}, false, err
+	}
+	for _, field := range m.fields() {
+		n, size := binary.Uvarint(data)
+		if size <= 0 {
+			return meta{}, false, fmt.Errorf("engine: the counters are damaged; restore the data directory from a backup")
+		}
+		*field, data = n, data[size:]
+	}
+	return m, false, nil
+}

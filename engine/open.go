@@ -1,0 +1,192 @@
+package engine
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/settkv/sett/codec"
+)
+
+// Open opens the store that the options describe, and creates it where there
+// is none. It fails rather than start empty: damage, a missing part of the data
+// and a directory in use are errors that say what to do.
+func Open(o Options) (Engine, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	s := &store{
+		options: o, log: o.log(), outbox: newOutbox(),
+		finished: make(chan *group, 1), stopGC: make(chan struct{}), done: make(chan struct{}),
+	}
+	s.cache.max = o.cacheBytes()
+	s.queue = queue{maxCommands: o.queueCommands(), maxBytes: o.queueBytes(), wake: make(chan struct{}, 1)}
+	b, err := s.openBackend()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.start(b); err != nil {
+		return nil, errors.Join(err, b.Close())
+	}
+	for _, work := range []func(){s.write, s.finish, s.collect} {
+		s.workers.Go(work)
+	}
+	return s, nil
+}
+
+// openBackend opens the data that the options name, and knows whose it is.
+func (s *store) openBackend() (backend, error) {
+	if s.options.Kind == Memory {
+		s.identity = newIdentity()
+		return openMemory(), nil
+	}
+	dir := s.options.Dir
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("engine: %w", err)
+	}
+	if err := finishSwap(filepath.Join(dir, storeDir)); err != nil {
+		return nil, err
+	}
+	id, err := loadIdentity(dir)
+	if err != nil {
+		return nil, err
+	}
+	s.identity = id
+	b, err := openBadger(filepath.Join(dir, storeDir), badgerOptions{NoSync: s.options.NoSync, Logger: s.log})
+	if err != nil {
+		return nil, err
+	}
+	entries, bytes := b.Capacity()
+	if entries < largestWrites || bytes < largestGroup {
+		return nil, errors.Join(fmt.Errorf("engine: the backend takes %d writes and %d bytes at once, too few for the largest group", entries, bytes), b.Close())
+	}
+	return b, nil
+}
+
+// replacedSuffix marks the data that a restore is about to remove.
+const replacedSuffix = ".replaced"
+
+// finishSwap puts the data back where a restore was cut off between moving it
+// away and moving the new one in.
+func finishSwap(current string) error {
+	if _, err := os.Stat(current); !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	err := os.Rename(current+replacedSuffix, current)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return fmt.Errorf("engine: %w", err)
+}
+
+// start loads what the backend holds and commits that the store is in use.
+func (s *store) start(b backend) error {
+	m, fresh, err := readMeta(b)
+	if err != nil {
+		return err
+	}
+	s.clock = newClock(s.options.Now, int64(m.nowMs))
+	if err := s.load(b, m); err != nil {
+		return err
+	}
+	s.machine.begin(s.clock.ms())
+	switch {
+	case fresh:
+		s.machine.counters.epoch = uint64(s.clock.ms())
+	case m.clean == 0:
+		// Nobody knows which changes were announced: followers load again.
+		if _, err := s.machine.apply(&Request{Command: s.epochCommand(codec.ReasonGap)}); err != nil {
+			return err
+		}
+	}
+	parts := s.machine.seal(b.Last() + 1)
+	if err := b.Commit(b.Last()+1, append(s.machine.writes, s.metaWrite(false))); err != nil {
+		return err
+	}
+	s.publish(&state{commit: b.Last(), index: s.machine.index.IsoCopy(), counters: s.machine.counters, backend: b})
+	s.outbox.append(parts)
+	if fresh && s.options.Kind != Memory {
+		return s.identity.save(s.options.Dir)
+	}
+	return nil
+}
+
+// epochCommand opens an epoch above all that this store has shown.
+func (s *store) epochCommand(reason string) *newEpoch {
+	return &newEpoch{epoch: uint64(s.clock.ms()), reason: reason}
+}
+
+// load makes a machine of what the backend holds.
+func (s *store) load(b backend, stored meta) error {
+	m := newMachine(s.options.FeedEncoding)
+	m.fetch = func(i item) ([]byte, error) {
+		st := s.state.Load()
+		v := st.backend.View(st.commit)
+		defer v.Close()
+		return readValue(v, i)
+	}
+	m.counters = counters{revision: stored.revision, epoch: stored.epoch, nowMs: int64(stored.nowMs)}
+	s.machine = m
+	s.outbox.announced = stored.announced
+	v := b.View(b.Last())
+	defer v.Close()
+	now := s.clock.ms()
+	for _, prefix := range []string{kvPrefix, svcPrefix} {
+		err := v.Scan([]byte(prefix), func(key, value []byte) error {
+			rec, err := loadRecord(key, value, now)
+			if err != nil {
+				return err
+			}
+			path := string(key)
+			m.index.Load(item{path, rec})
+			m.count(path, 1)
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("engine: loading the store: %w", err)
+		}
+	}
+	if err := v.Scan([]byte(idsPrefix), m.dedup.load); err != nil {
+		return fmt.Errorf("engine: loading message ids: %w", err)
+	}
+	return v.Scan([]byte(outboxPrefix), s.loadPart)
+}
+
+// loadRecord makes an index record of a stored one. An instance gets its whole
+// TTL: nobody could heartbeat while the store was away.
+func loadRecord(key, value []byte, nowMs int64) (*record, error) {
+	r, err := codec.ParseRecord(key, value)
+	if err != nil {
+		return nil, err
+	}
+	rec := &record{
+		revision: r.Revision, created: r.Created, size: uint32(len(r.Value)), life: newLife(r.TTLMs, r.ExpiresAtMs),
+	}
+	if isKey(string(key)) {
+		return rec, nil
+	}
+	in := &codec.InstanceRecord{}
+	if err := codec.Decode(r.Value, in); err != nil {
+		return nil, fmt.Errorf("engine: instance %q: %w", key, err)
+	}
+	rec.life = &life{ttlMs: r.TTLMs, expiresMs: max(r.ExpiresAtMs, deadline(nowMs, r.TTLMs)), instance: in}
+	return rec, nil
+}
+
+// loadPart takes in an outbox entry; its events are read when they are wanted.
+func (s *store) loadPart(key, value []byte) error {
+	stored := append([]byte(nil), key...)
+	events, err := codec.ParseEvents(stored, value)
+	if err != nil {
+		return fmt.Errorf("engine: loading the outbox: %w", err)
+	}
+	p := &part{
+		first: binary.BigEndian.Uint64(stored[len(outboxPrefix):]), last: events[len(events)-1].Revision,
+		size: len(value), key: stored,
+	}
+	s.outbox.append([]*part{p})
+	return nil
+}

@@ -1,0 +1,81 @@
+package engine
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/settkv/sett/codec"
+)
+
+// Kinds of engine.
+const (
+	Badger = "badger" // on disk
+	Memory = "memory" // gone when the process ends
+)
+
+// Options configures a store. The zero value of each field works, but for Dir
+// of a badger engine.
+type Options struct {
+	// Kind is Badger (the default) or Memory.
+	Kind string
+	// Dir holds the data: Dir/identity and Dir/store. It is created with mode
+	// 0700. A memory engine takes none.
+	Dir string
+	// NoSync acknowledges before the disk has the data: faster, and a power
+	// loss may then lose acknowledged writes. A killed process loses none.
+	NoSync bool
+	// FeedEncoding is that of the events in the outbox. JSON costs more bytes
+	// and reads everywhere; Msgpack is the zero value.
+	FeedEncoding codec.Encoding
+	// QueueCommands and QueueBytes bound what waits for the writer; beyond
+	// either Submit is overloaded. 0: 65,536 commands, 64 MiB.
+	QueueCommands int
+	QueueBytes    int
+	// CacheBytes bounds the values kept in memory beside the disk's own cache.
+	// 0: 64 MiB; negative: none.
+	CacheBytes int64
+	// Now is the clock. nil: the wall clock at opening, then the monotonic one.
+	Now func() time.Time
+	// GCInterval is how often the value log is collected. 0: 5 minutes.
+	GCInterval time.Duration
+	// Version is told by Status.
+	Version string
+	// Log takes what an operator should know. nil: slog.Default().
+	Log *slog.Logger
+}
+
+// Validate says what is wrong with the options, if anything.
+func (o *Options) Validate() error {
+	switch o.Kind {
+	case "", Badger:
+		if o.Dir == "" {
+			return fmt.Errorf("engine: a badger engine needs a data directory")
+		}
+	case Memory:
+	default:
+		return fmt.Errorf("engine: unknown engine %q; it is %s or %s", o.Kind, Badger, Memory)
+	}
+	return nil
+}
+
+func (o *Options) log() *slog.Logger {
+	if o.Log == nil {
+		return slog.Default()
+	}
+	return o.Log
+}
+
+func (o *Options) queueCommands() int { return orDefault(o.QueueCommands, 65_536) }
+func (o *Options) queueBytes() int    { return orDefault(o.QueueBytes, 64<<20) }
+func (o *Options) cacheBytes() int64  { return orDefault(o.CacheBytes, 64<<20) }
+
+func (o *Options) gcInterval() time.Duration { return orDefault(o.GCInterval, 5*time.Minute) }
+
+func orDefault[T comparable](v, def T) T {
+	var zero T
+	if v == zero {
+		return def
+	}
+	return v
+}

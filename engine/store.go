@@ -1,0 +1,165 @@
+package engine
+
+import (
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/settkv/sett/codec"
+)
+
+// store is the engine: a writer that changes a machine and commits to a
+// backend, and readers that see the last durable commit.
+//
+// # Goroutines
+//
+// The writer owns the machine. The finisher answers what the writer committed.
+// The collector reclaims the value log. Close waits for all three.
+type store struct {
+	options  Options
+	log      *slog.Logger
+	identity identity
+	clock    clock
+
+	machine *machine // the writer's
+	cache   cache
+	outbox  *outbox
+	queue   queue
+	state   atomic.Pointer[state] // what readers see
+
+	// turn is held by the writer from reading the clock until its group is
+	// visible. Who holds it for reading knows that no group is between the two.
+	turn sync.RWMutex
+
+	finished chan *group // from the writer to the finisher
+	stopGC   chan struct{}
+	closing  sync.Once
+	closeErr error
+	failure  atomic.Pointer[error] // why the store stopped by itself
+	done     chan struct{}         // closed when it did
+	workers  sync.WaitGroup
+}
+
+// state is the store after one commit. It is never changed.
+type state struct {
+	commit   uint64
+	index    *index
+	counters counters
+	backend  backend
+}
+
+func (st *state) position() codec.Position {
+	return codec.Position{StoreRevision: st.counters.revision, Epoch: st.counters.epoch}
+}
+
+// clock is monotonic: it starts at the wall clock, or at the last recorded time
+// if that is later, and then counts what passes, so that a wall clock that
+// jumps expires nothing early and recorded time never goes back.
+type clock struct {
+	now   func() time.Time
+	start time.Time
+	base  int64
+}
+
+func newClock(now func() time.Time, recordedMs int64) clock {
+	if now == nil {
+		now = time.Now
+	}
+	start := now()
+	return clock{now: now, start: start, base: max(start.UnixMilli(), recordedMs)}
+}
+
+// ms is the time in Unix milliseconds.
+func (c *clock) ms() int64 { return c.base + c.now().Sub(c.start).Milliseconds() }
+
+// Position implements [Feed].
+func (s *store) Position() codec.Position { return s.state.Load().position() }
+
+// Status implements [Reader].
+func (s *store) Status() codec.StatusReply {
+	st := s.state.Load()
+	announced, outboxBytes := s.outbox.status()
+	return codec.StatusReply{
+		Position: st.position(),
+		StoreID:  s.identity.StoreID, Version: s.options.Version,
+		Keys: st.counters.keys, Instances: st.counters.inst, Bytes: st.backend.Size(),
+		Feed: codec.FeedStatus{
+			AckedRevision:   announced,
+			OutboxRevisions: int64(st.counters.revision - min(announced, st.counters.revision)),
+			OutboxBytes:     outboxBytes,
+		},
+		Limits: codec.ContractLimits(),
+	}
+}
+
+// Failed implements [Maintenance].
+func (s *store) Failed() <-chan struct{} { return s.done }
+
+// Err implements [Maintenance].
+func (s *store) Err() error {
+	if err := s.failure.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// fail stops the store: after a failed commit nobody may read, or write, what
+// the disk may have lost. It never tries the commit again.
+func (s *store) fail(err error) {
+	if s.failure.CompareAndSwap(nil, &err) {
+		s.log.Error("the store stops: a commit failed", "error", err)
+		close(s.done)
+	}
+}
+
+// failed turns an error of the backend into one for a client, and logs it.
+func (s *store) failed(err error) error {
+	if errors.Is(err, errClosed) {
+		return errUnavailable()
+	}
+	s.log.Error("reading the store failed", "error", err)
+	return codec.AsError(err)
+}
+
+func errUnavailable() *codec.Error {
+	return codec.Errorf(codec.Unavailable, "the store is stopping or stopped")
+}
+
+// Close implements [Maintenance].
+func (s *store) Close() error {
+	s.closing.Do(func() {
+		s.queue.close()
+		close(s.stopGC)
+		s.workers.Wait()
+		if s.Err() == nil {
+			s.closeErr = s.markClean()
+		}
+		s.closeErr = errors.Join(s.closeErr, s.state.Load().backend.Close())
+	})
+	return s.closeErr
+}
+
+// markClean notes that the store was closed with everything in place.
+func (s *store) markClean() error {
+	writes := s.outbox.forget(nil)
+	st := s.state.Load()
+	return st.backend.Commit(st.commit+1, append(writes, s.metaWrite(true)))
+}
+
+// collect reclaims the value log now and then until the store is closed.
+func (s *store) collect() {
+	ticker := time.NewTicker(s.options.gcInterval())
+	defer ticker.Stop()
+	for {
+		select {
+		case <-s.stopGC:
+			return
+		case <-ticker.C:
+		}
+		if err := s.state.Load().backend.CollectGarbage(); err != nil && !errors.Is(err, errClosed) {
+			s.log.Warn("collecting the value log failed; it will be tried again", "error", err)
+		}
+	}
+}
