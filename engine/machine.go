@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"github.com/tidwall/btree"
+
 	"github.com/settkv/sett/codec"
 )
 
@@ -18,6 +20,8 @@ type machine struct {
 	dedup    *dedup
 	// fetch reads the value of a record that is not in memory.
 	fetch func(item) ([]byte, error)
+
+	hint btree.PathHint // a command looks at one place several times
 
 	// Of the group:
 	nowMs   int64
@@ -116,7 +120,7 @@ func (m *machine) rollback(to mark) {
 
 // get returns a live record.
 func (m *machine) get(path string) (*record, bool) {
-	found, ok := m.index.Get(item{path: path})
+	found, ok := m.index.GetHint(item{path: path}, &m.hint)
 	return found.rec, ok
 }
 
@@ -139,7 +143,7 @@ func (m *machine) store(path string, rec *record, value []byte) (old *record) {
 		rec.cached.Store(&cachedValue{bytes: value})
 		m.fresh = append(m.fresh, rec)
 	}
-	before, replaced := m.index.Set(item{path, rec})
+	before, replaced := m.index.SetHint(item{path, rec}, &m.hint)
 	m.undo = append(m.undo, item{path, before.rec})
 	if replaced {
 		m.stale = append(m.stale, before.rec)
@@ -156,7 +160,7 @@ func (m *machine) store(path string, rec *record, value []byte) (old *record) {
 // remove takes a record out, as a change that is announced.
 func (m *machine) remove(path string, change codec.Change) uint64 {
 	revision := m.next()
-	before, ok := m.index.Delete(item{path: path})
+	before, ok := m.index.DeleteHint(item{path: path}, &m.hint)
 	if !ok {
 		panic("engine: removed what was not there: " + path)
 	}

@@ -1,0 +1,49 @@
+# make prints its targets. CI calls the same ones.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+GO ?= go
+# The race detector needs a C compiler; without one the tests run plain.
+RACE := $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+FUZZTIME ?= 30s
+
+.PHONY: help build test race long fuzz lint bench bench-full golden clean
+
+help: ## print the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+build: ## build ./sett
+	$(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o sett ./cmd/sett
+
+test: ## vet, then every test with the race detector (where there is a C compiler)
+	$(GO) vet ./...
+	$(GO) test $(RACE) -timeout 15m ./...
+
+race: ## every test with the race detector, or fail
+	$(GO) test -race -timeout 15m ./...
+
+long: ## the tests that take long: more kills, more random commands
+	SETT_LONG=1 $(GO) test $(RACE) -timeout 60m ./...
+
+fuzz: ## fuzz every decoder for FUZZTIME each
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "== $$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; done
+
+lint: ## gofmt, vet, and the rules of the house (imports, sizes, comments)
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	$(GO) test -run 'Lint|README' -count 1 ./integration
+
+bench: ## sett beside echo, JetStream KV, and etcd and Redis where they are on the PATH
+	$(GO) run ./integration/bench
+
+bench-full: ## the same, every row and longer
+	$(GO) run ./integration/bench --full
+
+golden: ## write the golden files and the README's contract table anew
+	$(GO) test ./codec ./subjects ./engine ./integration -run 'Golden|README' -count 1 -update
+
+clean: ## remove what was built
+	rm -f sett
