@@ -356,9 +356,6 @@ func (d *decoder) opName(it item) ([]byte, *Error) {
 			continue
 		}
 		op := d.next()
-		if op.form == nilForm {
-			break
-		}
 		if op.form != strForm {
 			return nil, under(mustBe("a string", op), "op")
 		}

@@ -96,8 +96,8 @@ func plainLen[T string | []byte](s T) int {
 	for ; i+8 <= len(s); i += 8 {
 		w := uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
 			uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
-		// A high bit comes up in a byte that has it, is below ' ', is '"' or is '\\'.
-		if (w|(w-each*' ')|((w^each*'"')-each)|((w^each*'\\')-each))&(each*0x80) != 0 {
+		// A high bit comes up in a byte that is below ' ', or one of the two, or no ASCII.
+		if ((w-each*' ')|((w^each*'"')-each)|((w^each*'\\')-each))&(each*0x80) != 0 {
 			return i
 		}
 	}

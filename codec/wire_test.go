@@ -2,11 +2,7 @@ package codec
 
 import (
 	"bytes"
-	"encoding/hex"
 	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -249,6 +245,7 @@ func TestDecodeRequestRefuses(t *testing.T) {
 		{"struct from list", pairs{"inner", []any{}}, "inner"},
 		{"required", pairs{"inner", pairs{}}, "inner.key"},
 		{"required, nil", pairs{"ptr", pairs{"key", nil}}, "ptr.key"},
+		{"required, nil before another", pairs{"ptr", pairs{"key", nil, "n", 2}}, "ptr.key"},
 		{"required, undefined", pairs{"ptr", pairs{"key", undefined}}, "ptr.key"},
 		{"0", pairs{"inner", pairs{"key", "", "n", 0}}, "inner.n"},
 		{"0.0", pairs{"inner", pairs{"key", "", "n", 0.0}}, "inner.n"},
@@ -326,6 +323,14 @@ func TestDecodeIgnoresUnknownFields(t *testing.T) {
 	if want := (sink{base: base{Text: "a"}}); !reflect.DeepEqual(got, want) {
 		t.Fatalf("got %+v, want %+v", got, want)
 	}
+	if err := Decode([]byte(`{"base64":1,"new":{"new":[{}]},"text":"a"}`), &got); err != nil {
+		t.Fatal(err)
+	}
+	results := &BatchReply{Results: []Reply{&SetReply{}}}
+	err := Decode(pack(t, pairs{"epoch", 1, "results", []any{pairs{"epoch", 2, "revision", 3}}}), results)
+	if err != nil || results.Epoch != 1 || results.Results[0].At().Epoch != 0 || results.Results[0].Changed() != 3 {
+		t.Fatalf("a position inside of a message: %+v, %v", results.Results[0], err)
+	}
 	// Everything else is as strict as in a request.
 	wantError(t, Decode(pack(t, pairs{"text", 1}), &sink{}), Invalid, "text")
 	wantError(t, Decode(pack(t, pairs{"text", "", "text", ""}), &sink{}), Invalid, "text")
@@ -386,53 +391,4 @@ func TestEncodingOfTheReply(t *testing.T) {
 	}
 	_, err := DecodeRequest(nil, &Set{})
 	wantError(t, err, Invalid, "value") // an empty payload is an empty map
-}
-
-// What JavaScript's two msgpack libraries make of the same messages.
-func TestJavaScript(t *testing.T) {
-	for name, want := range map[string]any{
-		"set_text":   &Set{Key: "config/host", Value: []byte("10.0.0.1"), TTLMs: 30000},
-		"set_bytes":  &Set{Key: "config/host", Value: []byte{0, 1, 254, 255}, KeepTTL: true, IfRevision: Revision(0)},
-		"set_null":   &Set{Key: "config/host", Value: []byte("héllo")},
-		"set_big":    &Set{Key: "k", Value: []byte{}, TTLMs: 5e9, IfRevision: Revision(1<<53 - 1)},
-		"set_bigint": &Set{Key: "k", Value: []byte{}, IfRevision: Revision(1<<64 - 1)},
-		"batch": &Batch{
-			Ops: []Command{&Set{Key: "a", Value: []byte("x")}, &Delete{Key: "b"}},
-			If:  []Condition{{Key: "c", Revision: Revision(0)}},
-		},
-		"register": &Register{
-			Name: "web", Address: "10.0.0.1", Port: 8080, Tags: []string{"a", "b"},
-			Meta: map[string]string{"zone": "eu", "value_base64": "x"}, TTLMs: 15000,
-		},
-	} {
-		for _, library := range []string{"msgpack", "msgpackr"} {
-			got := reflect.New(reflect.TypeOf(want).Elem()).Interface()
-			payload := readHex(t, fmt.Sprintf("js_%s_%s.hex", library, name))
-			if _, err := DecodeRequest(payload, got); err != nil {
-				t.Errorf("%s of %s: %v", name, library, err)
-			} else if !reflect.DeepEqual(got, want) {
-				t.Errorf("%s of %s: got %+v, want %+v", name, library, got, want)
-			}
-		}
-	}
-}
-
-// readHex reads the bytes of a file in testdata: hexadecimal, with comments.
-func readHex(t testing.TB, name string) []byte {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join("testdata", name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var digits strings.Builder
-	for line := range strings.Lines(string(text)) {
-		if !strings.HasPrefix(line, "#") {
-			digits.WriteString(strings.TrimSpace(line))
-		}
-	}
-	b, err := hex.DecodeString(digits.String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
 }

@@ -29,13 +29,15 @@ const (
 	Scoped             // a prefix that everything inside must lie under
 )
 
-// Info describes an endpoint: one row of the contract.
+// Info describes an endpoint: one row of the contract. Any endpoint may refuse
+// with invalid, too_large (a field over its limit), overloaded, unavailable
+// and internal.
 type Info struct {
 	Subject  string       // without prefix: "kv.set"
 	Form     Form         // what may be appended
 	Write    bool         // a command: applied in order, answered once durable
 	Doc      string       // one sentence
-	Codes    []codec.Code // refusals of its own; any may be invalid, overloaded, unavailable or internal
+	Codes    []codec.Code // refusals of its own, beside those that any may have (see below)
 	Request  reflect.Type // the struct that is asked with
 	Reply    reflect.Type // the struct that is answered with
 	maxBytes int          // of the request's payload; 0: what the broker allows

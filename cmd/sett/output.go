@@ -1,0 +1,146 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/settkv/sett/codec"
+)
+
+// Formats of --output. Without one a command prints what suits it.
+const (
+	asTable = "table"
+	asJSON  = "json"
+	asRaw   = "raw"
+)
+
+// printJSON prints a reply as it goes over the wire, on one line.
+func (a *app) printJSON(reply any) error {
+	line := append(codec.Append(nil, codec.JSON, reply), '\n')
+	_, err := a.stdout.Write(line)
+	return err
+}
+
+func (a *app) println(s string) error {
+	_, err := io.WriteString(a.stdout, s+"\n")
+	return err
+}
+
+// say prints a confirmation, unless --quiet.
+func (a *app) say(format string, args ...any) error {
+	if a.quiet {
+		return nil
+	}
+	_, err := fmt.Fprintf(a.stdout, format+"\n", args...)
+	return err
+}
+
+// note prints beside the output, unless --quiet.
+func (a *app) note(format string, args ...any) {
+	if !a.quiet {
+		fmt.Fprintf(a.stderr, format+"\n", args...)
+	}
+}
+
+// table prints rows below a header, in columns.
+func (a *app) table(header []string, rows [][]string) error {
+	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	for _, row := range append([][]string{header}, rows...) {
+		fmt.Fprintln(w, strings.TrimRight(strings.Join(row, "\t"), "\t"))
+	}
+	return w.Flush()
+}
+
+// printable shows a value on one line: text as it is, with what a terminal
+// would act upon escaped, and the size of anything else.
+func printable(value []byte) string {
+	const most = 100
+	if !utf8.Valid(value) {
+		return fmt.Sprintf("(%s, binary)", size(len(value)))
+	}
+	var b strings.Builder
+	for i, r := range string(value) {
+		if i >= most {
+			return fmt.Sprintf("%s... (%s)", b.String(), size(len(value)))
+		}
+		if unicode.IsPrint(r) {
+			b.WriteRune(r)
+		} else {
+			quoted := strconv.QuoteRune(r)
+			b.WriteString(quoted[1 : len(quoted)-1])
+		}
+	}
+	return b.String()
+}
+
+func size(n int) string {
+	switch {
+	case n < 10_000:
+		return one("byte", int64(n))
+	case n < 10_000_000:
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+	return fmt.Sprintf("%d MiB", n>>20)
+}
+
+// expires says how long something has still to live; "" where it lives on.
+func expires(expiresAtMs int64, now time.Time) string {
+	if expiresAtMs == 0 {
+		return ""
+	}
+	left := time.UnixMilli(expiresAtMs).Sub(now)
+	if left <= 0 {
+		return "now"
+	}
+	return "in " + span(left)
+}
+
+// span shows a duration with as much of it as people read.
+func span(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Minute:
+		return d.Round(100 * time.Millisecond).String()
+	case d < 2*day:
+		return strings.TrimSuffix(strings.TrimSuffix(d.Round(time.Second).String(), "0s"), "0m")
+	}
+	return fmt.Sprintf("%dd", (d+day/2)/day)
+}
+
+// ttl shows a TTL; "" where there is none.
+func ttl(ms int64) string {
+	if ms == 0 {
+		return ""
+	}
+	return span(time.Duration(ms) * time.Millisecond)
+}
+
+// details joins what is worth telling, in brackets.
+func details(parts ...string) string {
+	var told []string
+	for _, p := range parts {
+		if p != "" {
+			told = append(told, p)
+		}
+	}
+	return "(" + strings.Join(told, ", ") + ")"
+}
+
+func revision(n uint64) string { return "revision " + number(n) }
+
+func number[T uint64 | int64](n T) string { return fmt.Sprint(n) }
+
+func expiring(expiresAtMs int64) string {
+	if left := expires(expiresAtMs, time.Now()); left != "" {
+		return "expires " + left
+	}
+	return ""
+}

@@ -1,0 +1,258 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/settkv/sett/codec"
+	"github.com/settkv/sett/consumer"
+	"github.com/settkv/sett/engine"
+	"github.com/settkv/sett/subjects"
+)
+
+// serveFlags are those of `sett serve`.
+type serveFlags struct {
+	listen, dataDir, natsConfig, natsAccount string
+	connect                                  connectFlags // its server is --nats-url
+	engine, feed, feedEncoding               string
+	sync                                     bool
+	prefix, logLevel, logFormat              string
+}
+
+func (a *app) serveCommand() *cobra.Command {
+	f := &serveFlags{}
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run a store, with its own NATS server or on yours",
+		Long: `Run a store until SIGTERM or SIGINT.
+
+Alone it brings its own NATS server with JetStream; with --nats-url or
+--context it joins yours. It keeps its data in --data-dir. Every flag can be
+given in the environment too: --data-dir as SETT_DATA_DIR. NATS_URL is not
+read, since it is set for other reasons.`,
+		Example: `  sett serve
+  sett serve --listen 127.0.0.1:4333 --data-dir /var/lib/sett
+  sett serve --nats-url nats://10.0.0.5:4222 --creds sett.creds
+  sett serve --engine memory --listen 127.0.0.1:0`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.InheritedFlags().Changed("server") {
+				return usagef(cmd, "the store joins a broker with --nats-url, not with --server")
+			}
+			if err := f.validate(); err != nil {
+				return usagef(cmd, "%v", err)
+			}
+			return a.serve(cmd.Context(), f)
+		},
+	}
+	f.add(cmd.Flags())
+	return cmd
+}
+
+func (f *serveFlags) add(fs *pflag.FlagSet) {
+	fs.SortFlags = false
+	fs.StringVar(&f.listen, "listen", "", "`HOST:PORT` of the embedded NATS server (default "+defaultListen+"; port 0: any free one)")
+	fs.StringVar(&f.dataDir, "data-dir", "./sett-data", "`DIR` for all data")
+	fs.StringVar(&f.engine, "engine", engine.Badger, "badger (on disk) or memory (gone at the end)")
+	fs.BoolVar(&f.sync, "sync", true, "acknowledge a write when the disk has it; =false is faster, and a power loss may lose the last writes")
+	fs.StringVar(&f.feed, "feed", feedLive, "the change feed: live")
+	fs.StringVar(&f.feedEncoding, "feed-encoding", "json", "of change events: json or msgpack")
+	fs.StringVar(&f.prefix, "subject-prefix", "", "a `TOKEN` that all subjects begin with: prod makes kv.set prod.kv.set")
+	fs.StringVar(&f.natsConfig, "nats-config", "", "configuration `FILE` of nats-server for the embedded one")
+	fs.StringVar(&f.natsAccount, "nats-account", "", "the account in it to serve (default: that of no_auth_user, else $G)")
+	fs.StringVar(&f.connect.server, "nats-url", "", "join the NATS servers at these `URL`s instead of running one")
+	fs.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
+	fs.StringVar(&f.logFormat, "log-format", "auto", "auto (text on a terminal, else json), text or json")
+	fs.VisitAll(func(flag *pflag.Flag) { fromEnv(fs, flag.Name, settEnv(flag.Name)) })
+	f.connect.add(fs, settEnv)
+	fs.Lookup("context").Usage = "join the NATS servers of this `nats context` instead of running one [$SETT_CONTEXT]"
+}
+
+const feedLive = "live"
+
+// validate checks what flags must not say together, or not at all.
+func (f *serveFlags) validate() error {
+	switch f.engine {
+	case engine.Badger, engine.Memory:
+	default:
+		return fmt.Errorf("--engine is %q, but must be badger or memory", f.engine)
+	}
+	switch f.feed {
+	case feedLive:
+	case "durable":
+		return errors.New("--feed durable is not there yet; --feed live is")
+	default:
+		return fmt.Errorf("--feed is %q, but must be live", f.feed)
+	}
+	if _, err := f.encoding(); err != nil {
+		return err
+	}
+	if f.dataDir == "" {
+		return errors.New("--data-dir must not be empty")
+	}
+	if f.joins() {
+		for name, value := range map[string]string{"listen": f.listen, "nats-config": f.natsConfig, "nats-account": f.natsAccount} {
+			if value != "" {
+				return fmt.Errorf("--%s is for the embedded NATS server, and --nats-url or --context joins another", name)
+			}
+		}
+	}
+	if err := subjects.Prefix(f.prefix).Validate(); err != nil {
+		return fmt.Errorf("--%s", strings.TrimPrefix(err.Error(), "invalid: "))
+	}
+	return nil
+}
+
+// joins reports whether the store joins a broker that runs already.
+func (f *serveFlags) joins() bool { return f.connect.server != "" || f.connect.context != "" }
+
+func (f *serveFlags) encoding() (codec.Encoding, error) {
+	switch f.feedEncoding {
+	case "json":
+		return codec.JSON, nil
+	case "msgpack":
+		return codec.Msgpack, nil
+	}
+	return 0, fmt.Errorf("--feed-encoding is %q, but must be json or msgpack", f.feedEncoding)
+}
+
+// serve runs a store until ctx ends. It opens from the inside out (the data
+// directory is locked before a broker writes into it) and closes in the order
+// in which messages flow: consumer, engine, connections, broker.
+func (a *app) serve(ctx context.Context, f *serveFlags) error {
+	log, err := newLogger(a.stderr, f.logLevel, f.logFormat)
+	if err != nil {
+		return &usageError{"sett serve", err.Error()}
+	}
+	privateFiles()
+	store, err := f.openEngine(log)
+	if err != nil {
+		return err
+	}
+	defer store.Close() // again, where it is closed in order below
+	link, err := f.joinOrStart(log)
+	if err != nil {
+		return err
+	}
+	defer link.close()
+	err = consumer.Run(ctx, consumer.Options{
+		Conn: link.conn, Feed: link.feed, Store: store, StoreID: store.Status().StoreID,
+		Prefix: subjects.Prefix(f.prefix), Version: version(), Log: log,
+		Ready: func() { a.greet(log, f, link.url) },
+	})
+	if err == nil || ctx.Err() != nil {
+		log.Info("stopping")
+	}
+	return errors.Join(err, store.Close())
+}
+
+func (f *serveFlags) openEngine(log *slog.Logger) (engine.Engine, error) {
+	encoding, err := f.encoding()
+	if err != nil {
+		return nil, err
+	}
+	o := engine.Options{
+		Kind: f.engine, Dir: f.dataDir, NoSync: !f.sync, FeedEncoding: encoding, Version: version(), Log: log,
+	}
+	if f.engine == engine.Memory {
+		o.Dir = ""
+	}
+	return engine.Open(o)
+}
+
+// greet says that the store is ready, and to people how to try it.
+func (a *app) greet(log *slog.Logger, f *serveFlags, url string) {
+	log.Info("ready", "url", url, "data_dir", f.dataDir, "feed", f.feed, "engine", f.engine)
+	if !isTerminal(a.stdout) {
+		return
+	}
+	server := ""
+	if url != defaultURL || otherBroker() {
+		server = " -s " + url
+	}
+	if f.prefix != "" {
+		server += " --subject-prefix " + f.prefix
+	}
+	fmt.Fprintf(a.stdout, "\nTry it in another terminal:  sett%[1]s kv set hello world && sett%[1]s kv get hello   (Ctrl-C here stops the store)\n\n", server)
+}
+
+// link is how the store is connected: commands and replies on one connection,
+// events on another, so that a burst of them delays no reply.
+type link struct {
+	url        string
+	conn, feed *nats.Conn
+	broker     *broker // nil where the store joined another
+}
+
+// joinOrStart connects to the broker that the flags name, or starts one.
+func (f *serveFlags) joinOrStart(log *slog.Logger) (*link, error) {
+	l := &link{}
+	dial := func(opts ...nats.Option) (*nats.Conn, error) { return f.connect.dial(false, opts...) }
+	if !f.joins() {
+		var err error
+		l.broker, err = startBroker(brokerOptions{
+			listen: f.listen, file: f.natsConfig, account: f.natsAccount, dir: brokerDir(f.dataDir),
+			prefix: subjects.Prefix(f.prefix), hasUser: f.connect.authenticates(), log: log,
+		})
+		if err != nil {
+			return nil, err
+		}
+		dial = l.broker.connect
+		if l.broker.key == nil {
+			f.connect.server = l.broker.url()
+			dial = func(opts ...nats.Option) (*nats.Conn, error) { return f.connect.dial(false, opts...) }
+		}
+	}
+	var err error
+	if l.conn, err = dial(storeOptions("sett", log)...); err == nil {
+		l.feed, err = dial(storeOptions("sett feed", log)...)
+	}
+	if err != nil {
+		l.close()
+		return nil, err
+	}
+	l.url = l.conn.ConnectedUrlRedacted()
+	return l, nil
+}
+
+func (l *link) close() {
+	for _, conn := range []*nats.Conn{l.feed, l.conn} {
+		if conn != nil {
+			conn.Close()
+		}
+	}
+	if l.broker != nil {
+		l.broker.stop()
+	}
+}
+
+// storeOptions are those of the store's own connections, which last.
+func storeOptions(name string, log *slog.Logger) []nats.Option {
+	log = log.With("connection", name)
+	return []nats.Option{
+		nats.Name(name),
+		nats.MaxReconnects(-1),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil { // nil: we closed it
+				log.Warn("disconnected from the broker", "error", err)
+			}
+		}),
+		nats.ReconnectHandler(func(nc *nats.Conn) {
+			log.Info("connected to the broker again", "url", nc.ConnectedUrlRedacted())
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
+			subject := ""
+			if sub != nil {
+				subject = sub.Subject
+			}
+			log.Error("the broker reports an error", "error", err, "subject", subject)
+		}),
+	}
+}

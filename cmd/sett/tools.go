@@ -1,0 +1,94 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/spf13/cobra"
+
+	"github.com/settkv/sett/codec"
+	"github.com/settkv/sett/subjects"
+)
+
+// release is set by the linker (-X main.release=v1.2.3).
+var release string
+
+// version is that of this binary: the release, or the commit it was built from.
+func version() string {
+	if release != "" {
+		return release
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
+		return "development"
+	}
+	return info.Main.Version
+}
+
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "Print the version",
+		Example: "  sett version",
+		Args:    noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if a.format == asRaw {
+				return a.println(version())
+			}
+			return a.println(fmt.Sprintf("sett %s (nats-server %s, %s, %s/%s)",
+				version(), server.VERSION, runtime.Version(), runtime.GOOS, runtime.GOARCH))
+		},
+	}
+}
+
+func (a *app) subjectCommand() *cobra.Command {
+	reverse := false
+	cmd := &cobra.Command{
+		Use:   "subject KEY...",
+		Short: "Print a key as subject tokens",
+		Long: `Print a key as it stands in subjects: behind kv.get, kv.set, kv.changed and so
+on. With -o table all of its subjects.`,
+		Example: `  sett subject config/host
+  nats req kv.get.$(sett subject config.host) ''
+  sett subject config/host -o table
+  sett subject --reverse config%2Ehost`,
+		Args: someArgs("KEY"),
+		RunE: func(cmd *cobra.Command, keys []string) error {
+			for _, key := range keys {
+				if err := a.showSubject(key, reverse); err != nil {
+					return usagef(cmd, "%v", err)
+				}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&reverse, "reverse", false, "print the key of subject tokens")
+	return cmd
+}
+
+func (a *app) showSubject(text string, reverse bool) error {
+	if reverse {
+		key, err := subjects.Key(text)
+		if err != nil {
+			return err
+		}
+		return a.println(key)
+	}
+	if err := codec.ValidateKey(text); err != nil {
+		return err
+	}
+	tokens := subjects.Tokens(text)
+	if a.format != asTable {
+		return a.println(tokens)
+	}
+	for _, info := range subjects.All() {
+		if info.Form == subjects.Keyed {
+			if err := a.println(subjects.Prefix(a.prefix).Wrap(info.Subject) + "." + tokens); err != nil {
+				return err
+			}
+		}
+	}
+	return a.println(subjects.Prefix(a.prefix).Wrap(subjects.KVChanged.Subject) + "." + tokens)
+}

@@ -1,0 +1,6 @@
+//go:build !unix
+
+package main
+
+// privateFiles does nothing: there are no permission bits here.
+func privateFiles() {}

@@ -1,0 +1,219 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/spf13/cobra"
+
+	"github.com/settkv/sett/codec"
+	"github.com/settkv/sett/subjects"
+)
+
+func (a *app) watchCommand() *cobra.Command {
+	w := &watch{a: a}
+	cmd := &cobra.Command{
+		Use:   "watch [PREFIX]",
+		Short: "Print changes of keys and services as they happen",
+		Long: `Print changes of keys and services as they happen, a line each: all of them, or
+those whose key or name begins with PREFIX. It begins now; what was before is
+not shown, and what happens while the connection is down is missed (it says so).
+With -o json each event as one line of JSON, with -o raw as it came.`,
+		Example: `  sett watch
+  sett watch config/
+  sett watch --services
+  sett watch config/ -o json --count 1`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usagef(cmd, "wants one PREFIX at most")
+			}
+			w.prefix = strings.Join(args, "")
+			return w.run(cmd.Context())
+		},
+	}
+	cmd.Flags().BoolVar(&w.keys, "keys", false, "only keys")
+	cmd.Flags().BoolVar(&w.services, "services", false, "only services")
+	cmd.Flags().IntVar(&w.count, "count", 0, "end after `N` changes")
+	cmd.MarkFlagsMutuallyExclusive("keys", "services")
+	return cmd
+}
+
+// watch follows the live feed.
+type watch struct {
+	a              *app
+	prefix         string
+	keys, services bool
+	count          int
+
+	seen  int
+	epoch uint64
+	last  uint64 // revision; 0 before the first
+}
+
+func (w *watch) run(ctx context.Context) error {
+	trouble := make(chan error, 16)
+	tell := func(err error) {
+		select {
+		case trouble <- err:
+		default: // there is enough to tell
+		}
+	}
+	s, err := w.a.open(
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { tell(err) }),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				tell(errDisconnected)
+			}
+		}),
+		nats.ReconnectHandler(func(*nats.Conn) { tell(errReconnected) }),
+	)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	// One channel keeps the order between the subscriptions.
+	events := make(chan *nats.Msg, 65_536)
+	for _, subject := range w.subjects(s.prefix) {
+		if _, err := s.nc.ChanSubscribe(subject, events); err != nil {
+			return err
+		}
+	}
+	if err := s.nc.FlushTimeout(s.timeout); err != nil {
+		return connectFailure(s.where(), err)
+	}
+	if err := s.nc.LastError(); errors.Is(err, nats.ErrPermissionViolation) {
+		return w.refused(err)
+	}
+	w.a.note("watching %s on %s (Ctrl-C ends)", w.what(), s.where())
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case err := <-trouble:
+			if errors.Is(err, nats.ErrPermissionViolation) {
+				return w.refused(err)
+			}
+			w.a.note("sett: %v", err)
+		case m := <-events:
+			if done, err := w.event(m); done || err != nil {
+				return err
+			}
+		}
+	}
+}
+
+var (
+	errDisconnected = errors.New("the connection is lost; trying to connect again")
+	errReconnected  = errors.New("connected again; changes may have been missed")
+)
+
+// refused is what it means that a subscription is denied.
+func (w *watch) refused(err error) error {
+	return &failure{subject: "watch", err: codec.Errorf(codec.Denied, "%v", err)}
+}
+
+func (w *watch) what() string {
+	what := "keys and services"
+	switch {
+	case !w.watchesServices():
+		what = "keys"
+	case w.services:
+		what = "services"
+	}
+	if w.prefix != "" {
+		what += fmt.Sprintf(" that begin with %q", w.prefix)
+	}
+	return what
+}
+
+// watchesServices is false for a prefix that no name of a service has.
+func (w *watch) watchesServices() bool {
+	return !w.keys && (w.services || !strings.Contains(w.prefix, "/"))
+}
+
+// subjects are as narrow as whole tokens allow, for users with few rights.
+func (w *watch) subjects(p subjects.Prefix) []string {
+	list := []string{subjects.StoreChanged.Under(p, "")}
+	if !w.services {
+		list = append(list, subjects.KVChanged.Under(p, folder(w.prefix)))
+	}
+	if w.watchesServices() {
+		list = append(list, subjects.SvcChanged.Under(p, ""))
+	}
+	return list
+}
+
+// event prints one event. done says that enough were printed.
+func (w *watch) event(m *nats.Msg) (done bool, err error) {
+	change, err := subjects.KVChanged.Decode(m.Data) // all three have one body
+	if err != nil {
+		w.a.note("sett: an event on %s cannot be read: %v", m.Subject, err)
+		return false, nil
+	}
+	if change.Op != codec.OpChanged && !strings.HasPrefix(change.Key+change.Name, w.prefix) {
+		return false, nil
+	}
+	w.noteEpoch(change)
+	switch w.a.format {
+	case asJSON:
+		err = w.a.printJSON(change)
+	case asRaw:
+		err = w.a.println(string(m.Data))
+	default:
+		err = w.a.println(describe(change))
+	}
+	w.seen++
+	return w.seen == w.count, err
+}
+
+// noteEpoch says when a new epoch began, and when changes are missing: without
+// a filter the revisions have no hole.
+func (w *watch) noteEpoch(c *codec.Change) {
+	switch {
+	case c.Op == codec.OpChanged, w.epoch != 0 && c.Epoch != w.epoch:
+		w.a.note("sett: the store began epoch %d; what you hold from before may be wrong: load again", c.Epoch)
+	case w.last != 0 && c.Revision > w.last+1 && w.prefix == "" && !w.keys && !w.services:
+		w.a.note("sett: %s missed", one("change", int64(c.Revision-w.last-1)))
+	}
+	w.epoch, w.last = c.Epoch, c.Revision
+}
+
+// describe is a change on one line.
+func describe(c *codec.Change) string {
+	line := time.UnixMilli(c.TimeMs).Format("15:04:05.000") + " "
+	switch c.Op {
+	case codec.OpSet:
+		line += fmt.Sprintf("set %s = %s", c.Key, printable(c.Value))
+	case codec.OpChanged:
+		line += "store " + c.Reason
+	case codec.OpRegister:
+		line += fmt.Sprintf("register %s %s", c.Name, c.ID) + where(c.Instance)
+	default:
+		line += c.Op + " " + strings.TrimSpace(c.Key+c.Name+" "+c.ID)
+	}
+	lives := ""
+	if c.TTLMs != 0 && c.Op == codec.OpSet {
+		lives = "for " + ttl(c.TTLMs)
+	}
+	return line + " " + details(revision(c.Revision), lives)
+}
+
+// where is what a watcher of services wants to know of an instance.
+func where(i *codec.Instance) string {
+	if i == nil {
+		return ""
+	}
+	text := ""
+	if i.Address != "" && i.ID != net.JoinHostPort(i.Address, number(i.Port)) {
+		text = " at " + endpoint(*i)
+	}
+	if i.Status != codec.Passing {
+		text += " " + strings.TrimSpace(i.Status+" "+i.Note)
+	}
+	return text
+}

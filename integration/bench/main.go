@@ -1,0 +1,56 @@
+// Command bench measures sett side by side with what its users would take
+// instead: the broker's own echo, JetStream KV, etcd and Redis.
+//
+// Everything runs on this machine: each server is a process of its own, and
+// the clients are another process (bench starts itself as "bench load").
+// The servers take turns in short rounds, so that a change of the machine's
+// speed meets all of them alike, and what counts are the ratios within a
+// round. Absolute figures change with the machine.
+//
+//	go run ./integration/bench                      # about three minutes
+//	go run ./integration/bench --full
+//	go run ./integration/bench --scenario set --clients 256 --rows echo,sett-live
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(os.Stderr, "bench: interrupted")
+		os.Exit(130)
+	default:
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// run is main without the process: the first argument chooses one of the
+// roles that bench plays in its own measurement, and none of them means the
+// comparison itself.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if len(args) > 0 {
+		switch args[0] {
+		case "load":
+			return runLoad(ctx, args[1:], stdout, stderr)
+		case "echo-server":
+			return runEchoServer(ctx, args[1:], stderr)
+		case "jetstream-server":
+			return runJetStreamServer(ctx, args[1:], stderr)
+		}
+	}
+	return runCompare(ctx, args, stdout, stderr)
+}

@@ -1,0 +1,75 @@
+package main
+
+import "fmt"
+
+// A verdict is a target with what was measured.
+type verdict struct {
+	Scenario string  `json:"scenario"`
+	Clients  int     `json:"clients,omitempty"`
+	Target   string  `json:"target"`
+	Measured spread  `json:"measured"`
+	Least    float64 `json:"least,omitempty"`
+	Goal     float64 `json:"goal,omitempty"`
+	Status   string  `json:"status"`
+}
+
+// What a verdict says. A goal is what comes after a target: to miss it is no
+// failure.
+const (
+	met         = "met"
+	notMet      = "NOT MET"
+	goalReached = "goal reached"
+	goalAhead   = "goal ahead"
+	notMeasured = "not measured"
+)
+
+// verdicts judges the targets of one table.
+func (b *bench) verdicts(sc scenario, clients int) (all []verdict) {
+	for _, t := range targets {
+		if t.scenario != sc.name || t.clients != clients || !b.wants(t.row) || !b.wants(t.base) {
+			continue
+		}
+		row, _ := systemNamed(t.row)
+		base, _ := systemNamed(t.base)
+		v := verdict{Scenario: sc.name, Clients: clients, Least: t.least, Goal: t.goal,
+			Target: fmt.Sprintf("%s / %s", row.title, base.title)}
+		measured, ok := ratio(b.find(sc.name, clients, t.row), b.find(sc.name, clients, t.base))
+		all = append(all, v.judge(measured, ok))
+	}
+	if sc.name == scenarioAgain && b.wants("sett-durable") {
+		v := verdict{Scenario: sc.name, Clients: clients, Least: againTarget,
+			Target: "sett, durable feed / itself before overwriting"}
+		measured, ok := ratio(b.find(scenarioAgain, clients, "sett-durable"), b.find(scenarioList, clients, "sett-durable"))
+		all = append(all, v.judge(measured, ok))
+	}
+	return all
+}
+
+func (v verdict) judge(measured spread, ok bool) verdict {
+	v.Measured = measured
+	switch {
+	case !ok:
+		v.Status = notMeasured
+	case v.Goal > 0 && measured.Median >= v.Goal:
+		v.Status = goalReached
+	case v.Least == 0:
+		v.Status = goalAhead
+	case measured.Median >= v.Least:
+		v.Status = met
+	default:
+		v.Status = notMet
+	}
+	return v
+}
+
+// judgeIdle is the target of the idle scenario, where less is better.
+func judgeIdle(r idleResult, what string, measured spread, most float64) verdict {
+	v := verdict{Scenario: r.Scenario, Target: r.Title + ", " + what, Measured: measured, Least: most, Status: met}
+	switch {
+	case r.NotMeasured != "":
+		v.Status = notMeasured
+	case measured.Median > most:
+		v.Status = notMet
+	}
+	return v
+}
