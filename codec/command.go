@@ -1,10 +1,10 @@
 package codec
 
 import (
+	"maps"
 	"net"
 	"slices"
 	"strconv"
-	"strings"
 )
 
 // Command is one write: a *[Set], *[Delete], *[Touch], *[Increment], *[Clear],
@@ -251,7 +251,8 @@ func checkMeta(meta map[string]string) *Error {
 	if len(meta) > MaxMeta {
 		return overLimit("meta", MaxMeta, "entries")
 	}
-	for key, value := range meta {
+	for _, key := range slices.Sorted(maps.Keys(meta)) { // the same refusal each time
+		value := meta[key]
 		if e := checkText("meta", key, 1, MaxMetaKey); e != nil {
 			return e
 		}
@@ -371,70 +372,4 @@ func (c *Condition) validate() *Error {
 		return e
 	}
 	return checkName("id", c.ID)
-}
-
-// Bind sets the key that the subject carries.
-func (c *Set) Bind(key string) error { return bind("key", &c.Key, key) }
-
-// Bind sets the key that the subject carries.
-func (c *Delete) Bind(key string) error { return bind("key", &c.Key, key) }
-
-// Bind sets the key that the subject carries.
-func (c *Touch) Bind(key string) error { return bind("key", &c.Key, key) }
-
-// Bind sets the key that the subject carries.
-func (c *Increment) Bind(key string) error { return bind("key", &c.Key, key) }
-
-// Bind sets the name that the subject carries.
-func (c *Register) Bind(name string) error { return bind("name", &c.Name, name) }
-
-// Bind sets the name that the subject carries.
-func (c *Heartbeat) Bind(name string) error { return bind("name", &c.Name, name) }
-
-// Bind sets the name that the subject carries.
-func (c *Deregister) Bind(name string) error { return bind("name", &c.Name, name) }
-
-// Bind narrows the prefix to what the subject covers.
-func (c *Clear) Bind(scope string) error { return bindPrefix(&c.Prefix, scope) }
-
-// Bind refuses a batch that names anything outside of the scope, in its
-// conditions too: nobody sees or writes a key that the subject does not cover.
-func (c *Batch) Bind(scope string) error {
-	for i, op := range c.Ops {
-		key, ok := opKey(op)
-		if !ok {
-			return Invalidf("op", "is %s, but this subject takes kv commands only", op.Op()).Within("ops", i)
-		}
-		if e := checkScope(key, scope); e != nil {
-			return e.Within("ops", i)
-		}
-	}
-	for i := range c.If {
-		if e := checkScope(c.If[i].Key, scope); e != nil {
-			return e.Within("if", i)
-		}
-	}
-	return nil
-}
-
-// opKey returns the key that an op of a batch is about, if it is about one.
-func opKey(op Command) (string, bool) {
-	switch c := op.(type) {
-	case *Set:
-		return c.Key, true
-	case *Delete:
-		return c.Key, true
-	case *Touch:
-		return c.Key, true
-	case *Increment:
-		return c.Key, true
-	}
-	return "", false
-}
-
-func checkScope(key, scope string) *Error {
-	if strings.HasPrefix(key, scope) {
-		return nil
-	}
-	return Invalidf("key", "is %q, but the subject covers %q only", key, scope)
 }

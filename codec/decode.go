@@ -27,8 +27,9 @@ func DecodeRequest(payload []byte, m any) (Encoding, error) {
 
 // Decode reads what sett itself wrote, in either encoding: a reply, an event,
 // a stored value. It is as careful as [DecodeRequest], but ignores fields that
-// it does not know, so that an old reader understands a new store, and misses
-// none. The elements of a []Reply must be there already.
+// it does not know, so that an old reader understands a new store, and takes
+// messages without the required ones. The elements of a []Reply must be there
+// already.
 func Decode(payload []byte, m any) error {
 	d := decoder{}
 	return refusal(d.message(payload, m))
@@ -115,7 +116,7 @@ func (d *decoder) fields(v reflect.Value, p *plan, it item, where place) *Error 
 		i, inBase64 = d.find(p, key, i+1, where)
 		if i < 0 {
 			if d.strict {
-				return Invalidf(fieldName(key), "is no field of this message")
+				return Invalidf(fieldName(key), "is not a field of this message")
 			}
 			d.skip()
 			continue

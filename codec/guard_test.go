@@ -193,8 +193,14 @@ func TestAllocations(t *testing.T) {
 		{"Append", 0, func() { Append(dst, Msgpack, reply) }},
 		{"Append JSON", 0, func() { Append(dst, JSON, reply) }},
 	} {
-		if n := testing.AllocsPerRun(100, test.f); n > test.most {
-			t.Errorf("%s: %v allocations, want %v", test.name, n, test.most)
+		// The least of many runs: a pool may have nothing to give back, at random
+		// under the race detector.
+		least := testing.AllocsPerRun(1, test.f)
+		for range 100 {
+			least = min(least, testing.AllocsPerRun(1, test.f))
+		}
+		if least > test.most {
+			t.Errorf("%s: %v allocations, want %v", test.name, least, test.most)
 		}
 	}
 }

@@ -232,22 +232,3 @@ func (r *ListServices) Validate() error {
 
 // Validate accepts every status request.
 func (*Status) Validate() error { return nil }
-
-// Bind sets the key that the subject carries.
-func (r *Get) Bind(key string) error { return bind("key", &r.Key, key) }
-
-// Bind sets the name that the subject carries.
-func (r *GetService) Bind(name string) error { return bind("name", &r.Name, name) }
-
-// Bind narrows the prefix to what the subject covers.
-func (r *List) Bind(scope string) error { return bindPrefix(&r.Prefix, scope) }
-
-// Bind refuses keys outside of the scope.
-func (r *BatchGet) Bind(scope string) error {
-	for i, key := range r.Keys {
-		if e := checkScope(key, scope); e != nil {
-			return e.Within("keys", i)
-		}
-	}
-	return nil
-}

@@ -130,29 +130,6 @@ func checkLimit(limit, most int64) *Error {
 	return nil
 }
 
-// bind makes a field that the subject carries equal to it: the payload may
-// leave it out, and if it gives one, it must be the same.
-func bind(field string, have *string, want string) error {
-	if *have == "" {
-		*have = want
-	}
-	if *have != want {
-		return Invalidf(field, "is %q, but the subject says %q", *have, want)
-	}
-	return nil
-}
-
-// bindPrefix narrows a prefix to what the subject covers.
-func bindPrefix(have *string, scope string) error {
-	if *have == "" {
-		*have = scope
-	}
-	if !strings.HasPrefix(*have, scope) {
-		return Invalidf("prefix", "is %q, but the subject covers %q only", *have, scope)
-	}
-	return nil
-}
-
 // Millis is a duration in the contract's unit. It rounds up, so that a
 // deadline is never early.
 func Millis(d time.Duration) int64 {

@@ -21,31 +21,31 @@ func (m *machine) run(cmd codec.Command) (codec.Reply, error) {
 	case *newEpoch:
 		return m.newEpoch(c), nil
 	}
-	if err := m.holds(opPath(cmd), ifRevision(cmd)); err != nil {
+	if err := m.holds(m.paths[0], ifRevision(cmd)); err != nil {
 		return nil, err
 	}
-	return m.op(cmd)
+	return m.op(m.paths[0], cmd)
 }
 
-// op runs a command on one record, whose condition holds.
-func (m *machine) op(cmd codec.Command) (codec.Reply, error) {
+// op runs a command on the record at a path, whose condition holds.
+func (m *machine) op(path string, cmd codec.Command) (codec.Reply, error) {
 	switch c := cmd.(type) {
 	case *codec.Set:
-		return m.set(c)
+		return m.set(path, c)
 	case *codec.Delete:
-		return m.delete(c)
+		return m.delete(path, c)
 	case *codec.Touch:
-		return m.touch(c)
+		return m.touch(path, c)
 	case *codec.Increment:
-		return m.increment(c)
+		return m.increment(path, c)
 	case *codec.Register:
-		return m.register(c, nil), nil
+		return m.register(path, c, nil), nil
 	case *setService:
-		return m.register(&c.Register, c.data), nil
+		return m.register(path, &c.Register, c.data), nil
 	case *codec.Heartbeat:
-		return m.heartbeat(c)
+		return m.heartbeat(path, c)
 	case *codec.Deregister:
-		return m.deregister(c), nil
+		return m.deregister(path, c), nil
 	}
 	return nil, codec.Errorf(codec.Invalid, "%s: unknown command", cmd.Op())
 }
@@ -120,19 +120,19 @@ func notFound(path string) *codec.Error {
 // ops one after the other.
 func (m *machine) batch(c *codec.Batch) (codec.Reply, error) {
 	for i := range c.If {
-		if e := m.holds(conditionPath(&c.If[i]), c.If[i].Revision); e != nil {
+		if e := m.holds(m.paths[len(c.Ops)+i], c.If[i].Revision); e != nil {
 			return nil, e.Within("if", i)
 		}
 	}
 	for i, op := range c.Ops {
-		if e := m.holds(opPath(op), ifRevision(op)); e != nil {
+		if e := m.holds(m.paths[i], ifRevision(op)); e != nil {
 			return nil, e.Within("ops", i)
 		}
 	}
 	reply := &codec.BatchReply{Results: make([]codec.Reply, len(c.Ops))}
 	before := m.counters.revision
 	for i, op := range c.Ops {
-		result, err := m.op(op)
+		result, err := m.op(m.paths[i], op)
 		if err != nil {
 			if refused, ok := errors.AsType[*codec.Error](err); ok {
 				return nil, refused.Within("ops", i)
@@ -150,8 +150,7 @@ func (m *machine) batch(c *codec.Batch) (codec.Reply, error) {
 	return reply, nil
 }
 
-func (m *machine) set(c *codec.Set) (codec.Reply, error) {
-	path := keyPath(c.Key)
+func (m *machine) set(path string, c *codec.Set) (codec.Reply, error) {
 	old, existed := m.get(path)
 	reply := &codec.SetReply{Created: !existed}
 	rec := &record{life: newLife(c.TTLMs, deadline(m.nowMs, c.TTLMs))}
@@ -187,8 +186,7 @@ func (m *machine) previous(path string, rec *record) (*codec.Entry, error) {
 	return &e, nil
 }
 
-func (m *machine) delete(c *codec.Delete) (codec.Reply, error) {
-	path := keyPath(c.Key)
+func (m *machine) delete(path string, c *codec.Delete) (codec.Reply, error) {
 	old, existed := m.get(path)
 	reply := &codec.DeleteReply{Deleted: existed}
 	if !existed {
@@ -207,8 +205,7 @@ func (m *machine) delete(c *codec.Delete) (codec.Reply, error) {
 
 // touch moves a deadline: a write that is no change, takes no revision and
 // announces nothing.
-func (m *machine) touch(c *codec.Touch) (codec.Reply, error) {
-	path := keyPath(c.Key)
+func (m *machine) touch(path string, c *codec.Touch) (codec.Reply, error) {
 	old, existed := m.get(path)
 	if !existed {
 		return nil, notFound(path)
@@ -231,8 +228,7 @@ func (m *machine) touch(c *codec.Touch) (codec.Reply, error) {
 }
 
 // increment adds to a decimal number and keeps its deadline.
-func (m *machine) increment(c *codec.Increment) (codec.Reply, error) {
-	path := keyPath(c.Key)
+func (m *machine) increment(path string, c *codec.Increment) (codec.Reply, error) {
 	old, existed := m.get(path)
 	reply := &codec.IncrementReply{Created: !existed}
 	rec := &record{life: newLife(c.TTLMs, deadline(m.nowMs, c.TTLMs))}
@@ -293,8 +289,7 @@ func (m *machine) below(prefix string, limit int) (paths []string, more bool) {
 
 // register stores an instance. Registering exactly what is registered only
 // renews the deadline.
-func (m *machine) register(c *codec.Register, data []byte) codec.Reply {
-	path := instancePath(c.Name, c.ID)
+func (m *machine) register(path string, c *codec.Register, data []byte) codec.Reply {
 	next := &codec.InstanceRecord{Data: data, Instance: codec.Instance{
 		Name: c.Name, ID: c.ID, Address: c.Address, Port: c.Port,
 		Tags: c.Tags, Meta: c.Meta, Status: c.Status, Note: c.Note,
@@ -337,8 +332,7 @@ func (m *machine) renew(path string, old *record) {
 
 // heartbeat renews an instance, and announces it only where its status or note
 // changed.
-func (m *machine) heartbeat(c *codec.Heartbeat) (codec.Reply, error) {
-	path := instancePath(c.Name, c.ID)
+func (m *machine) heartbeat(path string, c *codec.Heartbeat) (codec.Reply, error) {
 	old, existed := m.get(path)
 	if !existed {
 		return nil, notFound(path)
@@ -362,8 +356,7 @@ func (m *machine) heartbeat(c *codec.Heartbeat) (codec.Reply, error) {
 	return reply, nil
 }
 
-func (m *machine) deregister(c *codec.Deregister) codec.Reply {
-	path := instancePath(c.Name, c.ID)
+func (m *machine) deregister(path string, c *codec.Deregister) codec.Reply {
 	_, existed := m.get(path)
 	reply := &codec.DeregisterReply{Deregistered: existed}
 	if existed {

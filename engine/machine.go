@@ -30,8 +30,9 @@ type machine struct {
 	events  []codec.Event  // encoded
 	fresh   []*record      // with values that the cache must take in
 	stale   []*record      // overwritten or gone
-	changes []codec.Change // of the command in progress, not yet encoded
-	undo    []item         // of the command in progress: what was there before
+	paths   []string       // of the command in progress: what it names
+	changes []codec.Change // likewise: not yet encoded
+	undo    []item         // likewise: what was there before
 }
 
 // counters are stored with each commit.
@@ -64,7 +65,8 @@ func (m *machine) apply(r *Request) (codec.Reply, error) {
 			return reply, err
 		}
 	}
-	if err := m.expireMet(r.Command); err != nil {
+	m.paths = appendPaths(m.paths[:0], r.Command)
+	if err := m.expireMet(); err != nil {
 		return nil, err
 	}
 	before := m.mark()
@@ -237,25 +239,20 @@ func event(c *codec.Change, payload []byte) codec.Event {
 // expireMet ends every record that the command names and that is past its
 // deadline, before the command looks: it then sees nothing there. That stands
 // even if the command is refused.
-func (m *machine) expireMet(cmd codec.Command) error {
+func (m *machine) expireMet() error {
 	room := metBytes
-	var err error
-	m.eachPath(cmd, func(path string) bool {
+	for _, path := range m.paths {
 		rec, ok := m.get(path)
 		if !ok || !rec.dead(m.nowMs) {
-			return true
+			continue
 		}
 		if room -= eventRoom(path, rec); room < 0 {
-			err = codec.Errorf(codec.Overloaded, "it names too many records that expire just now; try again")
-			return false
+			_ = m.encode(len(m.changes))
+			return codec.Errorf(codec.Overloaded, "it names too many records that expire just now; try again")
 		}
 		m.expire(path)
-		return true
-	})
-	if err != nil {
-		_ = m.encode(len(m.changes))
 	}
-	return err
+	return nil
 }
 
 // eventRoom is what the event of a record's end takes at the most: JSON may
@@ -279,26 +276,23 @@ func (m *machine) expire(path string) {
 	m.remove(path, change)
 }
 
-// eachPath calls fn for the stored key of everything that a command names,
-// until fn returns false.
-func (m *machine) eachPath(cmd codec.Command, fn func(string) bool) {
+// appendPaths adds the stored keys of everything that a command names: for a
+// batch those of its ops, then those of its conditions.
+func appendPaths(paths []string, cmd codec.Command) []string {
 	switch c := cmd.(type) {
 	case *codec.Batch:
 		for _, op := range c.Ops {
-			if !fn(opPath(op)) {
-				return
-			}
+			paths = append(paths, opPath(op))
 		}
 		for i := range c.If {
-			if !fn(conditionPath(&c.If[i])) {
-				return
-			}
+			paths = append(paths, conditionPath(&c.If[i]))
 		}
 	case *codec.Clear, *removeService, *newEpoch:
 		// They find what they are about themselves.
 	default:
-		fn(opPath(cmd))
+		paths = append(paths, opPath(cmd))
 	}
+	return paths
 }
 
 // opPath is the stored key that a command on one record is about.

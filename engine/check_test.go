@@ -1,0 +1,291 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"strings"
+
+	"github.com/settkv/sett/codec"
+)
+
+// check proves, in the writer's turn, what must hold between any two groups:
+// the index says what the backend holds, counters count, revisions and the
+// outbox have no hole, message ids are where they are said to be, and the cache
+// keeps its books.
+func (h *harness) check() {
+	h.t.Helper()
+	if h.closed || h.Err() != nil {
+		return
+	}
+	var problems []string
+	err := h.inTurn(func() {
+		c := checker{s: h.store, st: h.state.Load()}
+		c.run()
+		problems = c.problems
+	})
+	if err != nil {
+		h.t.Errorf("check: %v", err)
+	}
+	for _, p := range problems {
+		h.t.Errorf("check: %s", p)
+	}
+}
+
+// inTurn runs a function while no group is under way.
+func (h *harness) inTurn(run func()) error {
+	done := make(chan error, 1)
+	r := &Request{Command: &exclusive{run: func() error { run(); return nil }}}
+	r.Done = func(_ codec.Reply, err error) { done <- err }
+	if err := h.Submit(r); err != nil {
+		return err
+	}
+	return <-done
+}
+
+type checker struct {
+	s        *store
+	st       *state
+	view     view
+	problems []string
+}
+
+func (c *checker) fail(format string, args ...any) {
+	if len(c.problems) < 10 {
+		c.problems = append(c.problems, fmt.Sprintf(format, args...))
+	}
+}
+
+func (c *checker) run() {
+	c.view = c.st.backend.View(c.st.commit)
+	defer c.view.Close()
+	if c.st.commit != c.st.backend.Last() {
+		c.fail("readers see commit %d, the backend has %d", c.st.commit, c.st.backend.Last())
+	}
+	c.meta()
+	c.records()
+	c.outbox()
+	c.ids()
+	c.cache()
+}
+
+func (c *checker) meta() {
+	m, _, err := readMeta(c.st.backend)
+	if err != nil {
+		c.fail("%v", err)
+	}
+	n := &c.st.counters
+	if m.revision != n.revision || m.epoch != n.epoch || m.clean != 0 {
+		c.fail("stored counters are %+v, readers see %+v", m, *n)
+	}
+	w := c.s.machine.counters
+	if w.revision != n.revision || w.epoch != n.epoch || w.keys != n.keys || w.inst != n.inst {
+		c.fail("the writer counts %+v, readers see %+v", w, *n)
+	}
+}
+
+// records compares the index of readers and of the writer with the backend.
+func (c *checker) records() {
+	var keys, inst int64
+	revisions := map[uint64]string{}
+	c.st.index.Scan(func(i item) bool {
+		if isKey(i.path) {
+			keys++
+		} else {
+			inst++
+		}
+		if own, ok := c.s.machine.index.Get(i); !ok || own.rec != i.rec {
+			c.fail("%q: the writer has another record than readers", i.path)
+		}
+		if other, twice := revisions[i.rec.revision]; twice {
+			c.fail("%q and %q have the same revision %d", i.path, other, i.rec.revision)
+		}
+		revisions[i.rec.revision] = i.path
+		if i.rec.created == 0 || i.rec.created > i.rec.revision || i.rec.revision > c.st.counters.revision {
+			c.fail("%q: created %d, revision %d, the store is at %d", i.path, i.rec.created, i.rec.revision, c.st.counters.revision)
+		}
+		c.record(i)
+		return true
+	})
+	if n := &c.st.counters; keys != n.keys || inst != n.inst {
+		c.fail("the index has %d keys and %d instances, counted are %d and %d", keys, inst, n.keys, n.inst)
+	}
+	if n := c.s.machine.index.Len(); n != c.st.index.Len() {
+		c.fail("the writer has %d records, readers %d", n, c.st.index.Len())
+	}
+	stored := 0
+	_ = c.view.Scan(nil, func(key, _ []byte) error {
+		switch prefix, _, _ := strings.Cut(string(key), ":"); prefix {
+		case "kv", "svc":
+			stored++
+		case "out", "ids", metaKey:
+		default:
+			c.fail("the backend has the key %q", key)
+		}
+		return nil
+	})
+	if stored != c.st.index.Len() {
+		c.fail("the backend has %d records, the index %d", stored, c.st.index.Len())
+	}
+}
+
+func (c *checker) record(i item) {
+	stored, ok, err := c.view.Get([]byte(i.path), nil)
+	if err != nil || !ok {
+		c.fail("%q is not in the backend: %v", i.path, err)
+		return
+	}
+	r, err := codec.ParseRecord([]byte(i.path), stored)
+	if err != nil {
+		c.fail("%v", err)
+		return
+	}
+	if r.Revision != i.rec.revision || r.Created != i.rec.created || r.TTLMs != i.rec.ttl() || len(r.Value) != int(i.rec.size) {
+		c.fail("%q: stored %+v, the index has %+v", i.path, r, i.rec)
+	}
+	if isKey(i.path) {
+		if r.ExpiresAtMs != i.rec.expires() {
+			c.fail("%q: stored deadline %d, the index has %d", i.path, r.ExpiresAtMs, i.rec.expires())
+		}
+		if v := i.rec.cached.Load(); v != nil && !bytes.Equal(v.bytes, r.Value) {
+			c.fail("%q: cached %q, stored %q", i.path, v.bytes, r.Value)
+		}
+		return
+	}
+	if r.ExpiresAtMs > i.rec.expires() {
+		c.fail("%q: stored deadline %d, the index has %d", i.path, r.ExpiresAtMs, i.rec.expires())
+	}
+	if in := i.rec.life.instance; !bytes.Equal(codec.Append(nil, codec.Msgpack, in), r.Value) {
+		c.fail("%q: the index has %+v, stored is %q", i.path, in, r.Value)
+	}
+}
+
+// outbox proves that the parts follow each other up to the last revision, and
+// that each is stored as it is said to be.
+func (c *checker) outbox() {
+	o := c.s.outbox
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var size int64
+	resident := 0
+	next := uint64(0)
+	for _, p := range o.parts {
+		if next != 0 && p.first != next {
+			c.fail("outbox part %d follows a part that ends at %d", p.first, next-1)
+		}
+		next = p.last + 1
+		size += int64(p.size)
+		if p.events != nil {
+			resident += p.size
+		}
+		c.part(p)
+	}
+	if len(o.parts) > 0 && (next != c.st.counters.revision+1 || o.parts[0].first > o.announced+1) {
+		c.fail("the outbox spans %d-%d, announced is %d, the store is at %d", o.parts[0].first, next-1, o.announced, c.st.counters.revision)
+	}
+	if len(o.parts) == 0 && o.announced < c.st.counters.revision {
+		c.fail("the outbox is empty, announced is %d, the store is at %d", o.announced, c.st.counters.revision)
+	}
+	if size != o.bytes || resident != o.resident || resident > outboxInMemory {
+		c.fail("the outbox has %d bytes, %d in memory; counted are %d and %d", size, resident, o.bytes, o.resident)
+	}
+	stored := 0
+	_ = c.view.Scan([]byte(outboxPrefix), func([]byte, []byte) error { stored++; return nil })
+	if stored != len(o.parts) {
+		c.fail("the backend has %d parts, the outbox %d", stored, len(o.parts))
+	}
+}
+
+func (c *checker) part(p *part) {
+	data, ok, err := c.view.Get(outboxKey(p.first), nil)
+	if err != nil || !ok || len(data) != p.size {
+		c.fail("outbox part %d is not stored as it should: %v", p.first, err)
+		return
+	}
+	events, err := codec.ParseEvents(p.key, data)
+	if err != nil {
+		c.fail("%v", err)
+		return
+	}
+	revision := p.first
+	for i, e := range events {
+		var change codec.Change
+		if err := codec.Decode(e.Payload, &change); err != nil {
+			c.fail("event %d: %v", e.Revision, err)
+		}
+		if e.Revision != revision || change.Revision != revision || change.CommitRevision < revision {
+			c.fail("event %d says %+v, want revision %d", e.Revision, change, revision)
+		}
+		if p.events != nil && (e.Name != p.events[i].Name || !bytes.Equal(e.Payload, p.events[i].Payload)) {
+			c.fail("event %d is in memory as %q, stored as %q", revision, p.events[i].Payload, e.Payload)
+		}
+		if name := change.Key + change.Name + change.Reason; e.Name != name || e.ID != change.ID {
+			c.fail("event %d is addressed to %q %q, it is about %q %q", revision, e.Name, e.ID, name, change.ID)
+		}
+		revision++
+	}
+	if revision != p.last+1 {
+		c.fail("outbox part %d-%d has %d events", p.first, p.last, len(events))
+	}
+}
+
+// ids proves that every remembered id is stored in the entry of its commit.
+func (c *checker) ids() {
+	d := c.s.machine.dedup
+	if len(d.known) != len(d.queue) || len(d.fresh) != 0 {
+		c.fail("%d ids are known, %d in line, %d not stored", len(d.known), len(d.queue), len(d.fresh))
+	}
+	want := map[uint64]bool{}
+	for _, commit := range d.gone {
+		want[commit] = true
+	}
+	for i, e := range d.queue {
+		want[e.commit] = true
+		if d.known[e.id] != e {
+			c.fail("an id of commit %d is known as another", e.commit)
+		}
+		if i > 0 && (e.atMs < d.queue[i-1].atMs || e.commit < d.queue[i-1].commit) {
+			c.fail("the id of commit %d is behind that of %d", e.commit, d.queue[i-1].commit)
+		}
+		if i > 0 && d.queue[i-1].last != (d.queue[i-1].commit != e.commit) {
+			c.fail("the ids of commit %d do not end where they say", d.queue[i-1].commit)
+		}
+	}
+	err := c.view.Scan([]byte(idsPrefix), func(key, _ []byte) error {
+		commit := binary.BigEndian.Uint64(key[len(idsPrefix):])
+		if !want[commit] {
+			c.fail("ids of commit %d are stored, but forgotten", commit)
+		}
+		delete(want, commit)
+		return nil
+	})
+	if err != nil || len(want) > 0 {
+		c.fail("ids of %d commits are not stored: %v", len(want), err)
+	}
+}
+
+func (c *checker) cache() {
+	k := &c.s.cache
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var size int64
+	for slot, r := range k.ring {
+		size += int64(r.size) + cacheOverhead
+		if int(r.slot) != slot || r.cached.Load() == nil {
+			c.fail("cache slot %d holds a record of slot %d, cached: %v", slot, r.slot, r.cached.Load() != nil)
+		}
+	}
+	if size != k.size || size > max(k.max, 0) {
+		c.fail("the cache holds %d bytes, counts %d, may hold %d", size, k.size, k.max)
+	}
+	held := 0
+	c.st.index.Scan(func(i item) bool {
+		if isKey(i.path) && i.rec.cached.Load() != nil {
+			held++
+		}
+		return true
+	})
+	if held != len(k.ring) {
+		c.fail("records hold %d values, the cache counts %d", held, len(k.ring))
+	}
+}
