@@ -150,18 +150,18 @@ func (c *consumer) watch(ctx context.Context) error {
 		defer ticker.Stop()
 		tick = ticker.C
 	}
-	status := c.conn.StatusChanged(nats.CONNECTED, nats.CLOSED)
-	defer c.conn.RemoveStatusListener(status)
 	for {
 		var err error
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-c.store.Failed():
+			return c.store.Err()
 		case m := <-c.alone.heard:
 			err = c.alone.judge(m)
 		case <-tick:
 			err = c.look(ctx)
-		case s := <-status:
+		case s := <-c.linked:
 			if s == nats.CLOSED {
 				return errors.New("the connection was closed")
 			}

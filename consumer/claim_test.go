@@ -118,7 +118,7 @@ func TestCapturedSubjects(t *testing.T) {
 func TestHarmlessStreams(t *testing.T) {
 	broker := startBroker(t, withJetStream(t))
 	addStream(t, broker, "EVENTS", "kv.changed.>", "svc.changed.>", "store.changed.*")
-	addStream(t, broker, "ORDERS", "orders.>", "*.orders")
+	addStream(t, broker, "ORDERS", "orders.>", "store.other", "kv")
 	begin(t, consumer.Options{Conn: connect(t, broker), Store: fake(t)})
 }
 

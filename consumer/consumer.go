@@ -19,8 +19,8 @@ import (
 )
 
 // Run serves the store on the broker until ctx ends or something makes it
-// stop: another store on the same subjects, a stream that captures them, a
-// closed connection, a feed that cannot be read. It returns nil after a clean
+// stop: a store that failed, another one on the same subjects, a stream that
+// captures them, a closed connection, a feed that cannot be read. It returns nil after a clean
 // stop that ctx asked for.
 //
 // However it stops, requests that arrived are answered first: the caller then
@@ -30,6 +30,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	c := newConsumer(o)
+	defer c.conn.RemoveStatusListener(c.linked)
 	g := newGroup(ctx)
 	defer g.cancel()
 	if err := c.open(g.ctx); err != nil {
@@ -61,6 +62,7 @@ type consumer struct {
 	log    *slog.Logger
 	now    func() time.Time
 
+	linked   chan nats.Status // changes of conn
 	subs     []*nats.Subscription
 	commands chan *nats.Msg
 	reads    chan *nats.Msg
@@ -88,6 +90,7 @@ func newConsumer(o Options) *consumer {
 		rejected: limiter{most: 100}, logged: limiter{most: 10},
 	}
 	c.began = c.now()
+	c.linked = c.conn.StatusChanged(nats.CONNECTED, nats.CLOSED)
 	c.bound = bound{conn: c.conn, most: o.maxPending(), mostBytes: int64(o.maxPendingBytes())}
 	// nats.go drops what finds a channel full, so the channels are twice as
 	// long as the queues may grow: what is beyond is answered by then.

@@ -17,6 +17,7 @@ type fakeStore struct {
 	commits        chan struct{}
 	wake           chan struct{}
 	ended          chan struct{}
+	failed         chan struct{}
 
 	mu        sync.Mutex
 	queue     []*engine.Request
@@ -36,7 +37,7 @@ const fakeEpoch = 7
 var errSecret = errors.New("the detail that stays in the log")
 
 func newFakeStore() *fakeStore {
-	s := &fakeStore{commits: make(chan struct{}, 1), wake: make(chan struct{}, 1), ended: make(chan struct{})}
+	s := &fakeStore{commits: make(chan struct{}, 1), wake: make(chan struct{}, 1), ended: make(chan struct{}), failed: make(chan struct{})}
 	go s.write()
 	return s
 }
@@ -160,6 +161,10 @@ func (s *fakeStore) ReadKey(r *codec.Get) (*codec.GetReply, error) {
 }
 
 func (s *fakeStore) Status() codec.StatusReply { return codec.StatusReply{Position: s.Position()} }
+
+func (s *fakeStore) Failed() <-chan struct{} { return s.failed }
+
+func (s *fakeStore) Err() error { return errSecret }
 
 // hold makes commits wait for the returned function.
 func (s *fakeStore) hold() (release func()) {

@@ -71,8 +71,9 @@ func (q *call) decode(info *subjects.Info, tail string, m *nats.Msg) (err error)
 			q.enc = encodingOf(m.Data)
 			return codec.Invalidf(subjects.HeaderMsgID, "must have 1 to %d bytes", codec.MaxMsgID)
 		}
-		q.ID, q.Payload = ids[0], m.Data
+		q.ID = ids[0]
 	}
+	q.Payload = m.Data // also without an id: the engine bounds its queue by it
 	q.Command, q.enc, err = info.Command(tail, m.Data)
 	return err
 }

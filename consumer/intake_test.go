@@ -214,7 +214,7 @@ func TestBorrowedReplySubjects(t *testing.T) {
 			store, r, nc := serveFake(t, func(o *consumer.Options) { o.Prefix = prefix })
 			everything := subscribe(t, nc, ">")
 			borrowed := []string{
-				"$JS.API.STREAM.DELETE.ORDERS", "$x", "_sett._.claim", "_sett.prod.feed.kv.changed.a",
+				"$JS.API.STREAM.DELETE.ORDERS", "$x", "_sett._.x", "_sett.prod.feed.kv.changed.a",
 				"kv.delete", "kv.set.a", "svc.register", "batch.apply", "store.changed.restored", "store",
 			}
 			for i, reply := range borrowed {
@@ -298,7 +298,7 @@ func TestDeliveredByAConsumer(t *testing.T) {
 	if _, err := js.Publish("orders.1", []byte(`{"key":"forged","value":""}`)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := js.AddConsumer("ORDERS", &nats.ConsumerConfig{DeliverSubject: "kv.set", AckPolicy: nats.AckNonePolicy}); err != nil {
+	if _, err := js.AddConsumer("ORDERS", &nats.ConsumerConfig{DeliverSubject: "kv.set", DeliverGroup: "store-1", AckPolicy: nats.AckNonePolicy}); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "the message is counted as foreign", func() bool { return r.stats.Foreign.Load() > 0 })
@@ -334,9 +334,9 @@ func TestBoundedBeforeTheEngine(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			// The first one was taken at once, and 64 may wait. Of the bytes
-			// the read has some.
-			if applied < 63 || applied > 65 {
+			// 64 may wait. The first one was perhaps taken before the others
+			// came, and one takes itself off what waits.
+			if applied < 63 || applied > 66 {
 				t.Errorf("%d of 100 applied", applied)
 			}
 			if n := r.stats.Lost.Load(); n != 0 {

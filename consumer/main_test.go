@@ -43,7 +43,8 @@ func startBroker(t testing.TB, edit ...func(*server.Options)) *server.Server {
 }
 
 func withJetStream(t testing.TB) func(*server.Options) {
-	return func(o *server.Options) { o.JetStream, o.StoreDir = true, t.TempDir() }
+	dir := t.TempDir()
+	return func(o *server.Options) { o.JetStream, o.StoreDir = true, dir }
 }
 
 func connect(t testing.TB, s *server.Server, options ...nats.Option) *nats.Conn {

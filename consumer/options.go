@@ -18,6 +18,9 @@ type Store interface {
 	engine.Commands
 	engine.Reader
 	engine.Feed
+	// Failed is closed when the store has stopped by itself; Err says why.
+	Failed() <-chan struct{}
+	Err() error
 }
 
 // Options configures [Run]. Conn, Store and StoreID must be given; everything

@@ -168,12 +168,10 @@ func (r *relay) failed(err error) (time.Duration, error) {
 
 func (r *relay) rewind() { r.sent, r.unsure = r.confirmed, 0 }
 
-// status fills in how far the feed has come. It may be called at any time.
+// status adds to what the engine knows of the feed. It may be called at any
+// time.
 func (r *relay) status(f codec.FeedStatus, nowMs int64) codec.FeedStatus {
 	f.Mode = r.out.mode()
-	f.AckedRevision = r.store.AnnouncedRevision()
-	f.OutboxRevisions = max(0, int64(r.store.Position().StoreRevision)-int64(f.AckedRevision))
-	f.LagMs = 0
 	if f.OutboxRevisions == 0 {
 		return f
 	}

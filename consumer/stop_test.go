@@ -13,6 +13,7 @@ import (
 	"github.com/settkv/sett/codec"
 	"github.com/settkv/sett/consumer"
 	"github.com/settkv/sett/engine"
+	"github.com/settkv/sett/subjects"
 )
 
 // TestStopAnswersEverything stops the consumer while requests are with the
@@ -51,12 +52,15 @@ func TestStopAnswersEverything(t *testing.T) {
 	}
 	applied := 0
 	for range count {
-		if m := next(t, replies); len(m.Data) > 0 {
-			decode[codec.SetReply](t, m.Data)
-			applied++
-		} else if status := m.Header.Get("Status"); status != "503" {
-			t.Fatalf("got %v", m.Header)
+		m, err := replies.NextMsg(patience)
+		if errors.Is(err, nats.ErrNoResponders) {
+			continue
 		}
+		if err = errors.Join(err, subjects.ReplyError(m)); err != nil {
+			t.Fatal(err)
+		}
+		decode[codec.SetReply](t, m.Data)
+		applied++
 	}
 	if err := r.end(); err != nil {
 		t.Error(err)
@@ -81,11 +85,9 @@ func TestStopWithAStuckEngine(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, "the engine has it", func() bool { return store.waiting() > 0 })
-	err := r.end()
-	if err == nil {
+	if err := r.end(); err == nil {
 		t.Error("it stopped as if nothing was wrong")
 	}
-	r.ended <- err
 	release()
 }
 
@@ -139,5 +141,29 @@ func TestReconnect(t *testing.T) {
 		if !recorded[revision] {
 			t.Errorf("the event of revision %d was lost", revision)
 		}
+	}
+}
+
+func TestStopsWithTheStore(t *testing.T) {
+	store, r, _ := serveFake(t)
+	close(store.failed)
+	mustEnd(t, r.ended, errSecret.Error())
+	r.ended <- nil
+}
+
+func TestStopsWithTheConnection(t *testing.T) {
+	for _, which := range []string{"conn", "feed"} {
+		t.Run(which, func(t *testing.T) {
+			broker := startBroker(t)
+			conn, feed := connect(t, broker), connect(t, broker)
+			r := begin(t, consumer.Options{Conn: conn, Feed: feed, Store: fake(t)})
+			if which == "feed" {
+				feed.Close()
+			} else {
+				conn.Close()
+			}
+			mustEnd(t, r.ended, "closed")
+			r.ended <- nil
+		})
 	}
 }

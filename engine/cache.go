@@ -64,6 +64,17 @@ func (c *cache) drop(r *record) {
 	r.slot = gone
 }
 
+// clear drops everything: the records themselves were replaced.
+func (c *cache) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, r := range c.ring {
+		r.slot = gone
+		r.cached.Store(nil)
+	}
+	c.ring, c.size, c.hand = nil, 0, 0
+}
+
 // evictOne moves the hand on until it has dropped a value.
 func (c *cache) evictOne() {
 	for {

@@ -20,6 +20,10 @@ func (m *machine) run(cmd codec.Command) (codec.Reply, error) {
 		return m.removeService(c)
 	case *newEpoch:
 		return m.newEpoch(c), nil
+	case *expireDue:
+		return m.expireDue(c), nil
+	case *renewals:
+		return m.renewals(c), nil
 	}
 	if err := m.holds(m.paths[0], ifRevision(cmd)); err != nil {
 		return nil, err
@@ -324,8 +328,25 @@ func (m *machine) renew(path string, old *record) {
 	if old.ttl() == 0 {
 		return
 	}
+	m.renewInMemory(path, old)
+	m.writeRenewed(path, old)
+}
+
+// renewInMemory is what a heartbeat costs: no write, and so no commit of its
+// own. What a crash loses of it the grace after a restart covers.
+func (m *machine) renewInMemory(path string, rec *record) {
+	if rec.ttl() == 0 {
+		return
+	}
+	if rec.life.renewedMs.Swap(deadline(m.nowMs, rec.ttl())) == 0 {
+		m.beat(item{path, rec})
+	}
+}
+
+// writeRenewed writes the deadline that an instance has.
+func (m *machine) writeRenewed(path string, old *record) {
 	rec := &record{revision: old.revision, created: old.created, life: &life{
-		ttlMs: old.ttl(), expiresMs: deadline(m.nowMs, old.ttl()), instance: old.life.instance,
+		ttlMs: old.ttl(), expiresMs: old.expires(), instance: old.life.instance,
 	}}
 	m.store(path, rec, codec.Append(nil, codec.Msgpack, rec.life.instance))
 }
@@ -347,7 +368,7 @@ func (m *machine) heartbeat(path string, c *codec.Heartbeat) (codec.Reply, error
 	reply := &codec.HeartbeatReply{ExpiresAtMs: deadline(m.nowMs, old.ttl())}
 	reply.Revision = old.revision
 	if next.Status == old.life.instance.Status && next.Note == old.life.instance.Note {
-		m.renew(path, old)
+		m.renewInMemory(path, old)
 		return reply, nil
 	}
 	reply.Revision = m.putInstance(path, &record{created: old.created, life: &life{

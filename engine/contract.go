@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/settkv/sett/codec"
@@ -121,8 +123,8 @@ func (s *store) ListServices() ([]string, error) {
 // BatchSet implements [Batches].
 func (s *store) BatchSet(items map[string][]byte) error {
 	batch := &codec.Batch{}
-	for key, value := range items {
-		batch.Ops = append(batch.Ops, &codec.Set{Key: key, Value: append([]byte{}, value...)})
+	for _, key := range slices.Sorted(maps.Keys(items)) {
+		batch.Ops = append(batch.Ops, &codec.Set{Key: key, Value: append([]byte{}, items[key]...)})
 	}
 	return s.batchOf(batch)
 }

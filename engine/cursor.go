@@ -52,7 +52,7 @@ func filterOf(fields ...any) uint64 {
 	h := fnv.New64a()
 	var size [8]byte
 	for _, f := range fields {
-		text := fmt.Sprint(f)
+		text := fmt.Sprintf("%q", f)
 		binary.BigEndian.PutUint64(size[:], uint64(len(text)))
 		h.Write(size[:])
 		h.Write([]byte(text))

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/settkv/sett/codec"
@@ -118,12 +119,14 @@ func idsKey(commit uint64) []byte {
 	return binary.BigEndian.AppendUint64([]byte(idsPrefix), commit)
 }
 
-// seal adds the group's ids to its writes, and deletes what is forgotten.
+// seal adds the group's ids to its writes, and deletes what is forgotten, not
+// too many at once.
 func (d *dedup) seal(commit uint64, writes []write) []write {
-	for _, old := range d.gone {
+	n := min(len(d.gone), maxTrim)
+	for _, old := range d.gone[:n] {
 		writes = append(writes, write{key: idsKey(old), delete: true})
 	}
-	d.gone = d.gone[:0]
+	d.gone = slices.Delete(d.gone, 0, n)
 	d.count.Store(int64(len(d.queue)))
 	if len(d.fresh) == 0 {
 		return writes

@@ -60,7 +60,8 @@ type Request struct {
 }
 
 // Reader answers the reads of the contract from the last durable commit.
-// Requests must be valid; what they return belongs to the caller.
+// Requests must be valid. What they return stays as it is, and must not be
+// changed: values may be shared with other readers.
 type Reader interface {
 	ReadKey(r *codec.Get) (*codec.GetReply, error)
 	ReadKeys(r *codec.BatchGet, fit codec.Fit) (*codec.BatchGetReply, error)

@@ -81,17 +81,17 @@ func BenchmarkCondition(b *testing.B) {
 func BenchmarkIndexMemory(b *testing.B) {
 	const keys = 1_000_000
 	for range b.N {
-		before := heap()
+		before := heapBytes()
 		index := newIndex()
 		for i := range keys {
 			index.Set(item{keyPath(fmt.Sprintf("some/prefix/of/a/key/%011d", i)), &record{revision: uint64(i)}})
 		}
-		b.ReportMetric(float64(heap()-before)/keys, "B/key")
+		b.ReportMetric(float64(heapBytes()-before)/keys, "B/key")
 		runtime.KeepAlive(index)
 	}
 }
 
-func heap() uint64 {
+func heapBytes() uint64 {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)

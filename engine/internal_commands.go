@@ -32,6 +32,10 @@ func (m *machine) removeService(c *removeService) (codec.Reply, error) {
 	paths, _ := m.below(instancesPath(c.Name), codec.MaxOps)
 	reply := &codec.DeregisterReply{Deregistered: len(paths) > 0}
 	for _, path := range paths {
+		if rec, _ := m.get(path); rec.dead(m.nowMs) {
+			m.expire(path)
+			continue
+		}
 		name, id := splitInstance(path)
 		reply.Revision = m.remove(path, codec.Change{Op: codec.OpDeregister, Name: name, ID: id})
 	}

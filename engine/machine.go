@@ -20,6 +20,8 @@ type machine struct {
 	dedup    *dedup
 	// fetch reads the value of a record that is not in memory.
 	fetch func(item) ([]byte, error)
+	// beat notes an instance that was renewed from memory.
+	beat func(item)
 
 	hint btree.PathHint // a command looks at one place several times
 
@@ -30,6 +32,7 @@ type machine struct {
 	events  []codec.Event  // encoded
 	fresh   []*record      // with values that the cache must take in
 	stale   []*record      // overwritten or gone
+	lives   []*record      // with a deadline, to be scheduled once they are visible
 	paths   []string       // of the command in progress: what it names
 	changes []codec.Change // likewise: not yet encoded
 	undo    []item         // likewise: what was there before
@@ -94,12 +97,12 @@ func remembered(cmd codec.Command, before, after mark) bool {
 
 // mark is a point to go back to.
 type mark struct {
-	counters                                      counters
-	writes, events, fresh, stale, changes, undone int
+	counters                                             counters
+	writes, events, fresh, stale, lives, changes, undone int
 }
 
 func (m *machine) mark() mark {
-	return mark{m.counters, len(m.writes), len(m.events), len(m.fresh), len(m.stale), len(m.changes), len(m.undo)}
+	return mark{m.counters, len(m.writes), len(m.events), len(m.fresh), len(m.stale), len(m.lives), len(m.changes), len(m.undo)}
 }
 
 // rollback takes back everything since a mark. The deadlines that the command
@@ -114,7 +117,7 @@ func (m *machine) rollback(to mark) {
 	}
 	m.counters = to.counters
 	m.writes, m.events = m.writes[:to.writes], m.events[:to.events]
-	m.fresh, m.stale = m.fresh[:to.fresh], m.stale[:to.stale]
+	m.fresh, m.stale, m.lives = m.fresh[:to.fresh], m.stale[:to.stale], m.lives[:to.lives]
 	m.changes, m.undo = m.changes[:to.changes], m.undo[:to.undone]
 	// What was met stands: it is announced as a command of its own.
 	_ = m.encode(len(m.changes))
@@ -146,6 +149,7 @@ func (m *machine) store(path string, rec *record, value []byte) (old *record) {
 		m.fresh = append(m.fresh, rec)
 	}
 	before, replaced := m.index.SetHint(item{path, rec}, &m.hint)
+	m.timed(path, rec, before.rec)
 	m.undo = append(m.undo, item{path, before.rec})
 	if replaced {
 		m.stale = append(m.stale, before.rec)
@@ -157,6 +161,21 @@ func (m *machine) store(path string, rec *record, value []byte) (old *record) {
 		Revision: rec.revision, Created: rec.created, TTLMs: rec.ttl(), ExpiresAtMs: rec.expires(), Value: value,
 	})})
 	return before.rec
+}
+
+// timed gives a record with a deadline its place in the queue of deadlines:
+// that of the record before it, if that had one.
+func (m *machine) timed(path string, rec, before *record) {
+	if rec.life == nil {
+		return
+	}
+	if rec.life.due == nil && before != nil && before.life != nil {
+		rec.life.due = before.life.due
+	}
+	if rec.life.due == nil {
+		rec.life.due = &due{path: path, slot: -1}
+	}
+	m.lives = append(m.lives, rec)
 }
 
 // remove takes a record out, as a change that is announced.
@@ -287,7 +306,7 @@ func appendPaths(paths []string, cmd codec.Command) []string {
 		for i := range c.If {
 			paths = append(paths, conditionPath(&c.If[i]))
 		}
-	case *codec.Clear, *removeService, *newEpoch:
+	case *codec.Clear, *removeService, *newEpoch, *expireDue, *renewals:
 		// They find what they are about themselves.
 	default:
 		paths = append(paths, opPath(cmd))

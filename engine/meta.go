@@ -24,8 +24,7 @@ func (m *meta) fields() []*uint64 {
 // metaWrite is the write of a commit that keeps the counters.
 func (s *store) metaWrite(clean bool) write {
 	c := &s.machine.counters
-	announced, _ := s.outbox.status()
-	m := meta{revision: c.revision, epoch: c.epoch, nowMs: uint64(c.nowMs), announced: announced}
+	m := meta{revision: c.revision, epoch: c.epoch, nowMs: uint64(c.nowMs), announced: s.outbox.lastAnnounced()}
 	if clean {
 		m.clean = 1
 	}

@@ -19,8 +19,8 @@ func Open(o Options) (Engine, error) {
 		return nil, err
 	}
 	s := &store{
-		options: o, log: o.log(), outbox: newOutbox(),
-		finished: make(chan *group, 1), stopGC: make(chan struct{}), done: make(chan struct{}),
+		options: o, log: o.log(), outbox: newOutbox(), deadlines: newDeadlines(),
+		finished: make(chan *group, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	s.cache.max = o.cacheBytes()
 	s.queue = queue{maxCommands: o.queueCommands(), maxBytes: o.queueBytes(), wake: make(chan struct{}, 1)}
@@ -31,8 +31,11 @@ func Open(o Options) (Engine, error) {
 	if err := s.start(b); err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
-	for _, work := range []func(){s.write, s.finish, s.collect} {
-		s.workers.Go(work)
+	s.workers.Go(s.write)
+	s.workers.Go(s.finish)
+	s.helpers.Go(s.collect)
+	if !o.noExpirer {
+		s.helpers.Go(s.expire)
 	}
 	return s, nil
 }
@@ -88,7 +91,7 @@ func (s *store) start(b backend) error {
 	if err != nil {
 		return err
 	}
-	s.clock = newClock(s.options.Now, int64(m.nowMs))
+	s.clock = newClock(s.options.Now, s.options.After, int64(m.nowMs))
 	if err := s.load(b, m); err != nil {
 		return err
 	}
@@ -128,20 +131,22 @@ func (s *store) load(b backend, stored meta) error {
 		defer v.Close()
 		return readValue(v, i)
 	}
+	m.beat = s.deadlines.beat
 	m.counters = counters{revision: stored.revision, epoch: stored.epoch, nowMs: int64(stored.nowMs)}
 	s.machine = m
-	s.outbox.announced = stored.announced
+	s.outbox.announce(stored.announced)
 	v := b.View(b.Last())
 	defer v.Close()
 	now := s.clock.ms()
 	for _, prefix := range []string{kvPrefix, svcPrefix} {
 		err := v.Scan([]byte(prefix), func(key, value []byte) error {
-			rec, err := loadRecord(key, value, now)
+			rec, err := loadRecord(key, value, &stored, now)
 			if err != nil {
 				return err
 			}
 			path := string(key)
 			m.index.Load(item{path, rec})
+			m.timed(path, rec, nil)
 			m.count(path, 1)
 			return nil
 		})
@@ -156,8 +161,9 @@ func (s *store) load(b backend, stored meta) error {
 }
 
 // loadRecord makes an index record of a stored one. An instance gets its whole
-// TTL: nobody could heartbeat while the store was away.
-func loadRecord(key, value []byte, nowMs int64) (*record, error) {
+// TTL: nobody could heartbeat while the store was away. One that was surely past
+// its deadline before, so that its end may have been seen, does not come back.
+func loadRecord(key, value []byte, stored *meta, nowMs int64) (*record, error) {
 	r, err := codec.ParseRecord(key, value)
 	if err != nil {
 		return nil, err
@@ -172,7 +178,10 @@ func loadRecord(key, value []byte, nowMs int64) (*record, error) {
 	if err := codec.Decode(r.Value, in); err != nil {
 		return nil, fmt.Errorf("engine: instance %q: %w", key, err)
 	}
-	rec.life = &life{ttlMs: r.TTLMs, expiresMs: max(r.ExpiresAtMs, deadline(nowMs, r.TTLMs)), instance: in}
+	rec.life = &life{ttlMs: r.TTLMs, expiresMs: r.ExpiresAtMs, instance: in}
+	if stored.clean == 0 || !rec.dead(int64(stored.nowMs)) {
+		rec.life.expiresMs = max(r.ExpiresAtMs, deadline(nowMs, r.TTLMs))
+	}
 	return rec, nil
 }
 

@@ -37,10 +37,14 @@ type Options struct {
 	CacheBytes int64
 	// Now is the clock. nil: the wall clock at opening, then the monotonic one.
 	Now func() time.Time
+	// After waits on that clock, as time.After does. nil: time.After.
+	After func(time.Duration) <-chan time.Time
 	// GCInterval is how often the value log is collected. 0: 5 minutes.
 	GCInterval time.Duration
 	// Version is told by Status.
 	Version string
+	// noExpirer is for tests that call sweep themselves.
+	noExpirer bool
 	// Log takes what an operator should know. nil: slog.Default().
 	Log *slog.Logger
 }

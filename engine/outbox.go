@@ -3,6 +3,7 @@ package engine
 import (
 	"encoding/binary"
 	"fmt"
+	"sort"
 	"sync"
 
 	"github.com/settkv/sett/codec"
@@ -99,13 +100,13 @@ func (o *outbox) append(parts []*part) {
 	}
 }
 
-// forget takes the parts that were announced whole out of the queue, for the
-// writer to delete them.
+// forget takes parts that were announced whole out of the queue, for the writer
+// to delete them: not too many at once.
 func (o *outbox) forget(writes []write) []write {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	n := 0
-	for ; n < len(o.parts) && o.parts[n].last <= o.announced; n++ {
+	for ; n < min(len(o.parts), maxTrim) && o.parts[n].last <= o.announced; n++ {
 		p := o.parts[n]
 		writes = append(writes, write{key: p.key, delete: true})
 		o.bytes -= int64(p.size)
@@ -122,19 +123,24 @@ func (o *outbox) forget(writes []write) []write {
 func (o *outbox) after(revision uint64) *part {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for _, p := range o.parts {
-		if p.last > revision {
-			copied := *p // its events may be dropped at any time
-			return &copied
-		}
+	i := sort.Search(len(o.parts), func(i int) bool { return o.parts[i].last > revision })
+	if i == len(o.parts) {
+		return nil
 	}
-	return nil
+	copied := *o.parts[i]
+	return &copied
 }
 
 func (o *outbox) announce(revision uint64) {
 	o.mu.Lock()
 	o.announced = max(o.announced, revision)
 	o.mu.Unlock()
+}
+
+func (o *outbox) lastAnnounced() uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.announced
 }
 
 // clear drops everything: the contents that it told of were replaced.
@@ -163,15 +169,15 @@ func (s *store) Commits() <-chan struct{} { return s.outbox.commits }
 func (s *store) Announced(revision uint64) { s.outbox.announce(revision) }
 
 // AnnouncedRevision implements [Feed].
-func (s *store) AnnouncedRevision() uint64 {
-	announced, _ := s.outbox.status()
-	return announced
-}
+func (s *store) AnnouncedRevision() uint64 { return s.outbox.lastAnnounced() }
 
 // Outbox implements [Feed].
 func (s *store) Outbox(after uint64, maxBytes int) ([]codec.Event, error) {
+	if err := s.down(); err != nil {
+		return nil, err
+	}
 	var events []codec.Event
-	for size := 0; size < maxBytes; {
+	for size := 0; size < maxBytes || len(events) == 0; {
 		p := s.outbox.after(after)
 		if p == nil {
 			break

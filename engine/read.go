@@ -18,22 +18,28 @@ var errMoved = errors.New("engine: the record moved on")
 // what was left out, so it waits for that group; what is dead then stays dead,
 // since every later group reads the clock later.
 func (s *store) look(fn func(st *state, nowMs int64) (leftOut bool, err error)) error {
-	if s.failure.Load() != nil {
-		return codec.Errorf(codec.Unavailable, "the store has stopped after a failed commit; its log says why")
+	if err := s.down(); err != nil {
+		return err
 	}
-	now := s.clock.ms()
-	st := s.state.Load()
+	now, st := s.clock.ms(), s.state.Load()
 	leftOut, err := fn(st, now)
-	if leftOut && err == nil {
+	waited := false // for the group that was in progress, or the restore
+	for range 100 {
+		moved := errors.Is(err, errMoved)
+		if !moved && (!leftOut || waited) {
+			break
+		}
 		s.turn.RLock()
 		last := s.state.Load()
 		s.turn.RUnlock()
-		if last != st {
-			_, err = fn(last, now)
+		if !moved && last == st {
+			break
 		}
-	}
-	for tries := 0; errors.Is(err, errMoved) && tries < 100; tries++ {
-		_, err = fn(s.state.Load(), now)
+		if err := s.down(); err != nil {
+			return err
+		}
+		st, waited = last, true
+		leftOut, err = fn(st, now)
 	}
 	if err == nil {
 		return nil
@@ -172,7 +178,7 @@ func newRoom(fit codec.Fit) room {
 
 // take reports whether an entry with a value of size bytes (-1: without) fits.
 func (r *room) take(e *codec.Entry, size int) bool {
-	need := 96 + len(e.Key) + max(size, 0)
+	need := 104 + len(e.Key) + max(size, 0)
 	if r.json {
 		need = 192 + 2*len(e.Key) + (max(size, 0)+2)/3*4
 	}

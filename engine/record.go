@@ -34,6 +34,9 @@ type life struct {
 	ttlMs     int64
 	expiresMs int64 // 0: never
 	instance  *codec.InstanceRecord
+	due       *due // its place in the queue of deadlines
+	// renewedMs is the deadline that heartbeats gave it since it was written.
+	renewedMs atomic.Int64
 }
 
 // item is an index entry: a stored key and its record.
@@ -71,7 +74,7 @@ func (r *record) expires() int64 {
 	if r.life == nil {
 		return 0
 	}
-	return r.life.expiresMs
+	return max(r.life.expiresMs, r.life.renewedMs.Load())
 }
 
 func (r *record) ttl() int64 {

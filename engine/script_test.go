@@ -23,6 +23,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts in testdata gi
 //	= the reply, ! the refusal, > each event
 //	advance 10ms           moves the clock
 //	reopen, crash          with and without a clean close; badger only
+//	sweep                  what is due expires
 //	announced 3            the relay has announced up to there
 //	id=x kv.set {...}      with a message id
 //	on=kv.set.a kv.set ... on another subject
@@ -71,8 +72,9 @@ func runScript(t *testing.T, kind, script string) string {
 			if kind == Memory && (strings.Contains(section, "\nreopen") || strings.Contains(section, "\ncrash")) {
 				return // nothing outlives a memory engine
 			}
-			got := runSection(t, kind, section)
-			out.WriteString("=== " + got)
+			got := section // what it stays if the section fails
+			defer func() { out.WriteString("=== " + got) }()
+			got = runSection(t, kind, section)
 			if !*rewrite {
 				compareLines(t, section, got)
 			}
@@ -152,6 +154,10 @@ func (h *harness) line(line string) []string {
 		return nil
 	case "crash":
 		h.crash()
+		return nil
+	case "sweep":
+		for h.sweep() <= 0 {
+		}
 		return nil
 	case "announced":
 		n, err := strconv.ParseUint(rest, 10, 64)

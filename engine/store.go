@@ -16,7 +16,8 @@ import (
 // # Goroutines
 //
 // The writer owns the machine. The finisher answers what the writer committed.
-// The collector reclaims the value log. Close waits for all three.
+// The expirer proposes what is past its deadline. The collector reclaims the
+// value log. Close waits for all of them.
 type store struct {
 	options  Options
 	log      *slog.Logger
@@ -27,19 +28,23 @@ type store struct {
 	cache   cache
 	outbox  *outbox
 	queue   queue
-	state   atomic.Pointer[state] // what readers see
+
+	deadlines *deadlines
+	state     atomic.Pointer[state] // what readers see
 
 	// turn is held by the writer from reading the clock until its group is
 	// visible. Who holds it for reading knows that no group is between the two.
 	turn sync.RWMutex
 
-	finished chan *group // from the writer to the finisher
-	stopGC   chan struct{}
+	finished chan *group   // from the writer to the finisher
+	stop     chan struct{} // closed for the expirer and the collector
 	closing  sync.Once
+	closed   atomic.Bool // from the beginning of Close on
 	closeErr error
 	failure  atomic.Pointer[error] // why the store stopped by itself
 	done     chan struct{}         // closed when it did
-	workers  sync.WaitGroup
+	helpers  sync.WaitGroup        // the expirer and the collector
+	workers  sync.WaitGroup        // the writer and the finisher
 }
 
 // state is the store after one commit. It is never changed.
@@ -59,16 +64,25 @@ func (st *state) position() codec.Position {
 // jumps expires nothing early and recorded time never goes back.
 type clock struct {
 	now   func() time.Time
+	sleep func(time.Duration) <-chan time.Time
 	start time.Time
 	base  int64
 }
 
-func newClock(now func() time.Time, recordedMs int64) clock {
+func newClock(now func() time.Time, sleep func(time.Duration) <-chan time.Time, recordedMs int64) clock {
 	if now == nil {
 		now = time.Now
 	}
+	if sleep == nil {
+		sleep = time.After
+	}
 	start := now()
-	return clock{now: now, start: start, base: max(start.UnixMilli(), recordedMs)}
+	return clock{now: now, sleep: sleep, start: start, base: max(start.UnixMilli(), recordedMs)}
+}
+
+// after receives a value once so many milliseconds have passed.
+func (c *clock) after(ms int64) <-chan time.Time {
+	return c.sleep(time.Duration(ms) * time.Millisecond)
 }
 
 // ms is the time in Unix milliseconds.
@@ -123,6 +137,17 @@ func (s *store) failed(err error) error {
 	return codec.AsError(err)
 }
 
+// down says why the store takes no more calls, if it does not.
+func (s *store) down() error {
+	switch {
+	case s.failure.Load() != nil:
+		return codec.Errorf(codec.Unavailable, "the store has stopped after a failed commit; its log says why")
+	case s.closed.Load():
+		return errUnavailable()
+	}
+	return nil
+}
+
 func errUnavailable() *codec.Error {
 	return codec.Errorf(codec.Unavailable, "the store is stopping or stopped")
 }
@@ -130,8 +155,11 @@ func errUnavailable() *codec.Error {
 // Close implements [Maintenance].
 func (s *store) Close() error {
 	s.closing.Do(func() {
+		s.closed.Store(true)
+		close(s.stop)
+		s.helpers.Wait()
+		s.writeBeats()
 		s.queue.close()
-		close(s.stopGC)
 		s.workers.Wait()
 		if s.Err() == nil {
 			s.closeErr = s.markClean()
@@ -141,8 +169,10 @@ func (s *store) Close() error {
 	return s.closeErr
 }
 
-// markClean notes that the store was closed with everything in place.
+// markClean notes that the store was closed with everything in place, and when:
+// what was past its deadline by then stays gone.
 func (s *store) markClean() error {
+	s.machine.counters.nowMs = max(s.machine.counters.nowMs, s.clock.ms())
 	writes := s.outbox.forget(nil)
 	st := s.state.Load()
 	return st.backend.Commit(st.commit+1, append(writes, s.metaWrite(true)))
@@ -154,7 +184,7 @@ func (s *store) collect() {
 	defer ticker.Stop()
 	for {
 		select {
-		case <-s.stopGC:
+		case <-s.stop:
 			return
 		case <-ticker.C:
 		}

@@ -20,8 +20,8 @@ type transaction struct {
 
 // BeginTx implements [Engine].
 func (s *store) BeginTx() (Transaction, error) {
-	if s.Err() != nil || s.queue.isClosed() {
-		return nil, errUnavailable()
+	if err := s.down(); err != nil {
+		return nil, err
 	}
 	return &transaction{
 		s: s, st: s.state.Load(), nowMs: s.clock.ms(),
@@ -33,6 +33,9 @@ func (s *store) BeginTx() (Transaction, error) {
 func (t *transaction) Get(key string) ([]byte, error) {
 	if t.ended {
 		return nil, errEnded()
+	}
+	if err := t.s.down(); err != nil {
+		return nil, err
 	}
 	if err := codec.ValidateKey(key); err != nil {
 		return nil, err

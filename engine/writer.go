@@ -21,7 +21,11 @@ const (
 	// command: its records, its events, the deadlines that it meets, and its
 	// own remembered reply. Opening a store proves that a commit takes it.
 	largestGroup  = groupBytes + codec.MaxBatch + codec.MaxEvents + metBytes + groupIDs + codec.MaxOps*320
-	largestWrites = groupCommands + 4*codec.MaxOps
+	largestWrites = groupCommands + 4*codec.MaxOps + 2*maxTrim
+	// maxTrim bounds what a commit deletes of the outbox, and of message ids:
+	// the rest waits for the next one. Otherwise a group that comes after a
+	// long silence of the feed, or of clients, would outgrow a commit.
+	maxTrim = 1024
 )
 
 // queue is where requests wait for the writer: bounded, in order, and taken
@@ -56,6 +60,19 @@ func (q *queue) put(r *Request) error {
 		q.signal()
 	}
 	return nil
+}
+
+// putAhead queues a request whatever the bounds are: deadlines go on while
+// writers are refused. It reports false once the queue is closed.
+func (q *queue) putAhead(r *Request) bool {
+	q.mu.Lock()
+	ok := !q.closed
+	if ok {
+		q.waiting = append(q.waiting, r)
+	}
+	q.mu.Unlock()
+	q.signal()
+	return ok
 }
 
 // requestOverhead is about what a waiting request costs beyond its payload.
@@ -96,12 +113,6 @@ func (q *queue) giveBack(requests []*Request) {
 	q.mu.Unlock()
 }
 
-func (q *queue) isClosed() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.closed
-}
-
 func (q *queue) close() {
 	q.mu.Lock()
 	q.closed = true
@@ -125,8 +136,8 @@ type answer struct {
 
 // Submit implements [Commands].
 func (s *store) Submit(r *Request) error {
-	if s.failure.Load() != nil {
-		return codec.Errorf(codec.Unavailable, "the store has stopped after a failed commit; its log says why")
+	if err := s.down(); err != nil {
+		return err
 	}
 	return s.queue.put(r)
 }
@@ -230,7 +241,7 @@ func (s *store) commit(requests []*Request) (*group, []*Request) {
 		}
 		g.answers = append(g.answers, answer{r.Done, reply, err})
 	}
-	g.err = s.persist()
+	g.err = s.persist(s.state.Load())
 	g.position = s.Position()
 	return g, requests
 }
@@ -250,9 +261,10 @@ func (s *store) refusal(r *Request, err error) error {
 	return codec.AsError(err)
 }
 
-// persist makes the machine's group durable and shows it to readers.
-func (s *store) persist() error {
-	m, st := s.machine, s.state.Load()
+// persist makes the machine's group durable, on top of a state, and shows it to
+// readers.
+func (s *store) persist(st *state) error {
+	m := s.machine
 	if len(m.writes) == 0 && m.dedup.idle() {
 		return nil // nothing but refusals, and commands that changed nothing
 	}
@@ -278,6 +290,10 @@ func (s *store) publish(next *state) {
 	for _, rec := range s.machine.stale {
 		s.cache.drop(rec)
 	}
+	for _, rec := range s.machine.lives {
+		s.deadlines.schedule(rec)
+	}
+	s.machine.lives = s.machine.lives[:0]
 	if before != nil && before.backend == next.backend {
 		next.backend.Forget(before.commit)
 	}

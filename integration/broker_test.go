@@ -79,8 +79,8 @@ func startBroker(t testing.TB) *broker {
 	t.Helper()
 	b := &broker{t: t, setup: brokerSetup{Address: freeAddress(t), Dir: filepath.Join(t.TempDir(), "jetstream")}}
 	b.url = "nats://" + b.setup.Address
-	t.Cleanup(b.kill)
 	b.start()
+	t.Cleanup(func() { b.kill() }) // the last one that was started
 	return b
 }
 
@@ -97,6 +97,7 @@ func (b *broker) start() {
 	}
 	b.cmd = exec.Command(self)
 	b.cmd.Env = append(os.Environ(), brokerEnv+"="+string(setup))
+	dieWithUs(b.cmd)
 	stdout, err := b.cmd.StdoutPipe()
 	if err != nil {
 		b.t.Fatal(err)

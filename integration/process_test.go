@@ -51,6 +51,7 @@ func launch(t testing.TB, flags ...string) *process {
 	p := &process{t: t, args: flags, ready: make(chan string, 1), exited: make(chan struct{})}
 	p.cmd = exec.Command(binary(t), append([]string{"serve", "--log-format", "json"}, flags...)...)
 	p.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=0 exitcode=66")
+	dieWithUs(p.cmd)
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

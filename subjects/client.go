@@ -134,6 +134,9 @@ func Do[Req, Resp any](ctx context.Context, c *Client, e Endpoint[Req, Resp], re
 	if err != nil {
 		return nil, err
 	}
+	if c.nc.IsClosed() {
+		return nil, codec.Errorf(codec.Unavailable, "%s: the connection is closed", m.Subject)
+	}
 	ctx, cancel := c.bound(ctx)
 	defer cancel()
 	resp, err := e.attempt(ctx, c.nc, m, req)
@@ -152,9 +155,6 @@ const retryPause = 50 * time.Millisecond
 
 // attempt is the first of two: it takes at most half of the time.
 func (e Endpoint[Req, Resp]) attempt(ctx context.Context, nc *nats.Conn, m *nats.Msg, req *Req) (*Resp, error) {
-	if nc.IsClosed() {
-		return nil, codec.Errorf(codec.Unavailable, "%s: the connection is closed", m.Subject)
-	}
 	deadline, _ := ctx.Deadline()
 	ctx, cancel := context.WithTimeout(ctx, time.Until(deadline)/2)
 	defer cancel()

@@ -74,7 +74,8 @@ func TestRetryHasTheSameIDAndBytes(t *testing.T) {
 		"time-out": silence, "overloaded": refuse(codec.Overloaded), "unavailable": refuse(codec.Unavailable),
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, r := scripted(t, subjects.Options{Timeout: 500 * time.Millisecond}, "kv.>", first, answer(written(7)))
+			t.Parallel()
+			c, r := scripted(t, subjects.Options{Timeout: 2 * time.Second}, "kv.>", first, answer(written(7)))
 			reply, err := c.Set(t.Context(), "a", []byte("v"), subjects.TTL(time.Minute))
 			if err != nil || reply.Revision != 7 {
 				t.Fatalf("%+v, %v", reply, err)
@@ -100,6 +101,7 @@ func TestRetryHasTheSameIDAndBytes(t *testing.T) {
 func TestRetriesOnlyOnceAndOnlyWhatMayHelp(t *testing.T) {
 	for _, code := range codec.Codes() {
 		t.Run(string(code), func(t *testing.T) {
+			t.Parallel()
 			c, r := scripted(t, subjects.Options{}, "kv.>", refuse(code))
 			_, err := c.Get(t.Context(), "a")
 			if !errors.Is(err, &codec.Error{Code: code}) {
@@ -120,13 +122,14 @@ func TestRetriesOnlyOnceAndOnlyWhatMayHelp(t *testing.T) {
 }
 
 func TestTimeoutStaysOneAfterARefusal(t *testing.T) {
+	t.Parallel()
 	// The first may have been applied, whatever the second says about itself.
-	c, _ := scripted(t, subjects.Options{Timeout: 300 * time.Millisecond}, "kv.>", silence, refuse(codec.Overloaded))
+	c, _ := scripted(t, subjects.Options{Timeout: 2 * time.Second}, "kv.>", silence, refuse(codec.Overloaded))
 	if _, err := c.Set(t.Context(), "a", nil); !errors.Is(err, codec.ErrTimeout) {
 		t.Errorf("got %v", err)
 	}
 	// A refusal that looked at the state stands: the same id was not applied.
-	c, _ = scripted(t, subjects.Options{Timeout: 300 * time.Millisecond}, "kv.>", silence, refuse(codec.Conflict))
+	c, _ = scripted(t, subjects.Options{Timeout: 2 * time.Second}, "kv.>", silence, refuse(codec.Conflict))
 	if _, err := c.Set(t.Context(), "a", nil); !errors.Is(err, codec.ErrConflict) {
 		t.Errorf("got %v", err)
 	}
@@ -192,6 +195,7 @@ func TestConnectionLostWhileWaiting(t *testing.T) {
 // TestReconnectWhileWaiting loses the connection under a command: the retry
 // goes over the new one.
 func TestReconnectWhileWaiting(t *testing.T) {
+	t.Parallel()
 	s := broker(t)
 	nc := connect(t, s)
 	r := respond(t, connect(t, s), "kv.>", silence, answer(written(3)))
@@ -199,7 +203,7 @@ func TestReconnectWhileWaiting(t *testing.T) {
 		<-r.seen
 		_ = nc.ForceReconnect()
 	}()
-	c := newClient(t, nc, subjects.Options{})
+	c := newClient(t, nc, subjects.Options{Timeout: 2 * time.Second})
 	if reply, err := c.Set(t.Context(), "a", nil); err != nil || reply.Revision != 3 {
 		t.Errorf("%+v, %v", reply, err)
 	}

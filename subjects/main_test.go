@@ -16,7 +16,29 @@ import (
 	"github.com/settkv/sett/subjects"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// url is where the store of the examples answers.
+var url string
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(withStore{m}) }
+
+// withStore runs all tests while the store of the examples runs.
+type withStore struct{ *testing.M }
+
+func (w withStore) Run() int {
+	s, err := startBroker()
+	if err != nil {
+		panic(err)
+	}
+	defer s.WaitForShutdown()
+	defer s.Shutdown()
+	stop, err := serve(s, "")
+	if err != nil {
+		panic(err)
+	}
+	defer stop()
+	url = s.ClientURL()
+	return w.M.Run()
+}
 
 // patience is how long a test waits for what must happen.
 const patience = 10 * time.Second

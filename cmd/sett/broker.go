@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -41,33 +39,36 @@ const (
 
 // broker is the embedded NATS server.
 type broker struct {
-	server *server.Server
+	opts   *server.Options
+	server *server.Server // nil until it is started
 	log    *brokerLog
-	key    nkeys.KeyPair // the store's; made at each start and never written down
+	key    nkeys.KeyPair // the store's user; made at each start and never written down
 }
 
-// startBroker starts a NATS server with JetStream in this process.
-func startBroker(o brokerOptions) (*broker, error) {
-	b := &broker{log: newBrokerLog(o.log)}
+// newBroker checks everything that can be wrong before a server starts.
+func newBroker(o brokerOptions) (*broker, error) {
 	opts, err := o.serverOptions()
 	if err != nil {
 		return nil, err
 	}
-	if err := checkPort(opts); err != nil {
+	b := &broker{opts: opts, log: newBrokerLog(o.log)}
+	if err := b.secure(o); err != nil {
 		return nil, err
 	}
-	if err := b.secure(opts, o); err != nil {
-		return nil, err
+	return b, checkPort(opts, o.prefix)
+}
+
+// start starts the server, with JetStream, in this process.
+func (b *broker) start() (err error) {
+	if err := os.MkdirAll(b.opts.StoreDir, 0o700); err != nil {
+		return err
 	}
-	if err := os.MkdirAll(opts.StoreDir, 0o700); err != nil {
-		return nil, err
+	if b.server, err = server.NewServer(b.opts); err != nil {
+		return fmt.Errorf("broker: %w", err)
 	}
-	if b.server, err = server.NewServer(opts); err != nil {
-		return nil, fmt.Errorf("broker: %w", err)
-	}
-	b.server.SetLoggerV2(b.log, opts.Debug, opts.Trace, opts.TraceVerbose)
+	b.server.SetLoggerV2(b.log, b.opts.Debug, b.opts.Trace, b.opts.TraceVerbose)
 	b.server.Start()
-	return b, b.awaitReady()
+	return b.awaitReady()
 }
 
 func (b *broker) awaitReady() error {
@@ -85,12 +86,14 @@ func (b *broker) awaitReady() error {
 		}
 	case reason = <-b.log.fatal:
 	}
-	b.stop()
 	return fmt.Errorf("the broker does not start: %s", reason)
 }
 
 // stop ends the server and waits until its files are closed.
 func (b *broker) stop() {
+	if b.server == nil {
+		return
+	}
 	b.server.Shutdown()
 	b.server.WaitForShutdown()
 }
@@ -162,46 +165,9 @@ func (o *brokerOptions) setListen(opts *server.Options) error {
 	return nil
 }
 
-// checkPort says clearly what is wrong with a port that is taken: most often
-// there is a NATS server already, which the store could join.
-func checkPort(opts *server.Options) error {
-	port := opts.Port
-	if port == 0 {
-		port = server.DEFAULT_PORT
-	}
-	if port == server.RANDOM_PORT {
-		return nil
-	}
-	address := net.JoinHostPort(opts.Host, strconv.Itoa(port))
-	l, err := net.Listen("tcp", address)
-	if err == nil {
-		return l.Close()
-	}
-	if !errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("cannot listen on %s: %w", address, err)
-	}
-	if !speaksNATS(address) {
-		return fmt.Errorf("cannot listen on %s: another program has this port; choose one with --listen HOST:PORT (port 0: any free one)", address)
-	}
-	return fmt.Errorf("a NATS server is listening on %[1]s already; join it with\n\n      sett serve --nats-url nats://%[1]s\n\nor choose another port with --listen HOST:PORT (0: any free one)", address)
-}
-
-// speaksNATS reports whether a server greets as NATS servers do.
-func speaksNATS(address string) bool {
-	conn, err := net.DialTimeout("tcp", address, time.Second)
-	if err != nil {
-		return false
-	}
-	defer conn.Close()
-	if err := conn.SetReadDeadline(time.Now().Add(time.Second)); err != nil {
-		return false
-	}
-	greeting, err := bufio.NewReader(conn).Peek(5)
-	return err == nil && string(greeting) == "INFO "
-}
-
 // secure adds the store's own user, and rules for those who need no user.
-func (b *broker) secure(opts *server.Options, o brokerOptions) (err error) {
+func (b *broker) secure(o brokerOptions) (err error) {
+	opts := b.opts
 	operator := len(opts.TrustedOperators) > 0 || len(opts.TrustedKeys) > 0
 	if operator && !o.hasUser {
 		return errors.New("--nats-config: with an operator the store needs --creds FILE of a user of its account")
@@ -339,21 +305,24 @@ func storeOnly(prefix subjects.Prefix) []string {
 	return list
 }
 
-// connect is the store's own connection, over loopback: an in-process one is
-// slower under load, so it is only for a broker that speaks nothing but TLS.
-func (b *broker) connect(opts ...nats.Option) (*nats.Conn, error) {
+// options are those of the store's own connections. They go over loopback: in
+// the process they would be slower under load, so that is only for a broker
+// that speaks nothing but TLS.
+func (b *broker) options() (opts []nats.Option) {
 	if b.key != nil {
 		public, err := b.key.PublicKey()
 		if err != nil {
-			return nil, err
+			panic(err) // it was made by this process
 		}
 		opts = append(opts, nats.Nkey(public, b.key.Sign))
 	}
-	url := b.url()
-	if strings.HasPrefix(url, "tls:") {
-		opts = append(opts, nats.InProcessServer(b.server))
+	if b.opts.TLSConfig != nil {
+		opts = append(opts, nats.InProcessServer(b.server), func(o *nats.Options) error {
+			o.Servers = []string{"nats://in-process"} // without tls: in the URL
+			return nil
+		})
 	}
-	return nats.Connect(url, opts...)
+	return opts
 }
 
 // brokerDir is where JetStream keeps its files.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/url"
@@ -141,7 +142,7 @@ func (c *connectFlags) dial(selected bool, more ...nats.Option) (*nats.Conn, err
 		return nil
 	})
 	var nc *nats.Conn
-	if c.context == "" && !selected {
+	if c.context == "" && !(selected && contextSelected()) {
 		nc, err = nats.Connect(defaultURL, opts...)
 	} else {
 		nc, _, err = natscontext.Connect(c.context, opts...)
@@ -212,16 +213,20 @@ func (s *session) where() string { return s.nc.ConnectedUrlRedacted() }
 // otherBroker reports whether client commands would go elsewhere than to the
 // default URL unless they are told.
 func otherBroker() bool {
-	for _, name := range []string{"NATS_URL", "NATS_CONTEXT"} {
-		if os.Getenv(name) != "" {
-			return true
-		}
-	}
+	return os.Getenv("NATS_URL") != "" || os.Getenv("NATS_CONTEXT") != "" || contextSelected()
+}
+
+// contextSelected reports whether `nats context select` chose one. Where no
+// home directory is known, as in a container, none is.
+func contextSelected() bool {
 	config := os.Getenv("XDG_CONFIG_HOME")
 	if config == "" {
-		home, _ := os.UserHomeDir()
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return false
+		}
 		config = filepath.Join(home, ".config")
 	}
-	selected, _ := os.ReadFile(filepath.Join(config, "nats", "context.txt"))
-	return len(strings.TrimSpace(string(selected))) > 0
+	selected, err := os.ReadFile(filepath.Join(config, "nats", "context.txt"))
+	return err == nil && len(bytes.TrimSpace(selected)) > 0
 }

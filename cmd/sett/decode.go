@@ -47,7 +47,7 @@ the standard input is one.`,
 	}
 	cmd.Flags().BoolVar(&inHex, "hex", false, "payloads are written in hex")
 	cmd.Flags().BoolVar(&inBase64, "base64", false, "payloads are written in base64")
-	cmd.MarkFlagsMutuallyExclusive("hex", "base64")
+	exclude(cmd, "hex", "base64")
 	return cmd
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -10,6 +11,9 @@ import (
 
 // envKey marks a flag with the environment variable that stands in for it.
 const envKey = "sett_env"
+
+// ownEnv marks a command that does not read NATS's environment.
+const ownEnv = "sett_own_env"
 
 // fromEnv lets an environment variable stand in for a flag that is not given,
 // and says so in the flag's help.
@@ -27,9 +31,14 @@ func settEnv(name string) string {
 }
 
 // applyEnv sets the flags that were not given from the environment. An empty
-// variable counts as none.
+// variable counts as none. A command of its own ([ownEnv]) takes its own flags
+// only.
 func applyEnv(cmd *cobra.Command, lookup func(string) (string, bool)) (err error) {
-	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+	flags := cmd.Flags()
+	if cmd.Annotations[ownEnv] != "" {
+		flags = cmd.LocalFlags()
+	}
+	flags.VisitAll(func(f *pflag.Flag) {
 		variables := f.Annotations[envKey]
 		if len(variables) == 0 || f.Changed || err != nil {
 			return
@@ -38,10 +47,36 @@ func applyEnv(cmd *cobra.Command, lookup func(string) (string, bool)) (err error
 		if !ok || value == "" {
 			return
 		}
-		if failed := cmd.Flags().Set(f.Name, value); failed != nil {
-			err = usagef(cmd, "%s in the environment: %v", variables[0], failed)
+		if failed := flags.Set(f.Name, value); failed != nil {
+			err = usagef(cmd, "%s in the environment: %v", variables[0], cause(failed))
 		}
 	})
+	return err
+}
+
+// excludedKey marks a command with two flags that do not go together.
+const excludedKey = "sett_excluded"
+
+func exclude(cmd *cobra.Command, x, y string) {
+	if cmd.Annotations == nil {
+		cmd.Annotations = make(map[string]string)
+	}
+	cmd.Annotations[excludedKey] = x + " " + y
+}
+
+func checkExcluded(cmd *cobra.Command) error {
+	x, y, _ := strings.Cut(cmd.Annotations[excludedKey], " ")
+	if x != "" && cmd.Flags().Changed(x) && cmd.Flags().Changed(y) {
+		return usagef(cmd, "--%s and --%s do not go together", x, y)
+	}
+	return nil
+}
+
+// cause is what is wrong with the value of a flag, without the flag.
+func cause(err error) error {
+	if bad, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		return bad.Unwrap()
+	}
 	return err
 }
 

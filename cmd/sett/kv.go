@@ -63,7 +63,7 @@ func addCreate(cmd *cobra.Command, ifRevision **uint64) {
 	addSwitch(cmd.Flags(), "create", "only if it is not there; the same as --if-revision 0", func() {
 		*ifRevision = codec.Revision(0)
 	})
-	cmd.MarkFlagsMutuallyExclusive("create", "if-revision")
+	exclude(cmd, "create", "if-revision")
 }
 
 // readValue takes a value from the command line, the standard input or a file.

@@ -42,6 +42,7 @@ elsewhere.`,
 	}
 	addFields(cmd.Flags(), subjects.KVDelete.Subject, req)
 	hideField(cmd, "key")
+	cmd.ValidArgsFunction = a.completeArgs("key")
 	c.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, keys []string) error {
 		if req.Key != "" {
@@ -78,6 +79,7 @@ func (a *app) kvClear() *cobra.Command {
 	}
 	c.add(cmd)
 	hideField(cmd, "prefix")
+	cmd.ValidArgsFunction = a.completeArgs("prefix")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 {
 			c.req.Prefix = args[0]

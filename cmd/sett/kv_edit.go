@@ -24,6 +24,7 @@ its deadline. A key that is not there is created. The newline that editors put
 at the end is left out where the value had none.`,
 		Example: `  sett kv edit config/app
   EDITOR="code --wait" sett kv edit config/app`,
+		ValidArgsFunction: a.completeArgs("key"),
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usagef(cmd, "wants one KEY")

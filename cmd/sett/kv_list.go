@@ -28,7 +28,7 @@ stops earlier. With -o raw the keys alone, a line each.`,
 		args: []string{"prefix?"},
 		flags: func(cmd *cobra.Command, req *codec.List) {
 			addSwitch(cmd.Flags(), "tree", "one level only; the same as --delimiter /", func() { req.Delimiter = "/" })
-			cmd.MarkFlagsMutuallyExclusive("tree", "delimiter")
+			exclude(cmd, "tree", "delimiter")
 		},
 		run: func(ctx context.Context, s *session, req *codec.List) error {
 			var all []codec.Entry

@@ -40,7 +40,7 @@ func (a *app) command() *cobra.Command {
 		Use:           "sett",
 		Short:         "A key-value store and service registry that speaks NATS",
 		Long:          about,
-		Version:       version(),
+		Version:       versionName(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
@@ -51,7 +51,7 @@ func (a *app) command() *cobra.Command {
 	root.SetUsageTemplate(usageTemplate)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		if bad, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-			return usagef(cmd, "--%s: %v", bad.GetFlag().Name, bad.Unwrap())
+			return usagef(cmd, "--%s: %v", bad.GetFlag().Name, cause(bad))
 		}
 		return usagef(cmd, "%v", err)
 	})
@@ -76,6 +76,9 @@ func (a *app) addClientFlags(fs *pflag.FlagSet) {
 // prepare runs before every command, when its flags are parsed.
 func (a *app) prepare(cmd *cobra.Command) error {
 	if err := applyEnv(cmd, os.LookupEnv); err != nil {
+		return err
+	}
+	if err := checkExcluded(cmd); err != nil {
 		return err
 	}
 	switch a.format {

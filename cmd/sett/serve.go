@@ -41,7 +41,8 @@ read, since it is set for other reasons.`,
   sett serve --listen 127.0.0.1:4333 --data-dir /var/lib/sett
   sett serve --nats-url nats://10.0.0.5:4222 --creds sett.creds
   sett serve --engine memory --listen 127.0.0.1:0`,
-		Args: noArgs,
+		Annotations: map[string]string{ownEnv: "true"},
+		Args:        noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.InheritedFlags().Changed("server") {
 				return usagef(cmd, "the store joins a broker with --nats-url, not with --server")
@@ -60,19 +61,19 @@ func (f *serveFlags) add(fs *pflag.FlagSet) {
 	fs.SortFlags = false
 	fs.StringVar(&f.listen, "listen", "", "`HOST:PORT` of the embedded NATS server (default "+defaultListen+"; port 0: any free one)")
 	fs.StringVar(&f.dataDir, "data-dir", "./sett-data", "`DIR` for all data")
-	fs.StringVar(&f.engine, "engine", engine.Badger, "badger (on disk) or memory (gone at the end)")
+	fs.StringVar(&f.engine, "engine", engine.Badger, "`KIND` of engine: badger (on disk) or memory (gone at the end)")
 	fs.BoolVar(&f.sync, "sync", true, "acknowledge a write when the disk has it; =false is faster, and a power loss may lose the last writes")
-	fs.StringVar(&f.feed, "feed", feedLive, "the change feed: live")
-	fs.StringVar(&f.feedEncoding, "feed-encoding", "json", "of change events: json or msgpack")
+	fs.StringVar(&f.feed, "feed", feedLive, "`MODE` of the change feed: live")
+	fs.StringVar(&f.feedEncoding, "feed-encoding", "json", "`FORMAT` of change events: json or msgpack")
 	fs.StringVar(&f.prefix, "subject-prefix", "", "a `TOKEN` that all subjects begin with: prod makes kv.set prod.kv.set")
 	fs.StringVar(&f.natsConfig, "nats-config", "", "configuration `FILE` of nats-server for the embedded one")
-	fs.StringVar(&f.natsAccount, "nats-account", "", "the account in it to serve (default: that of no_auth_user, else $G)")
+	fs.StringVar(&f.natsAccount, "nats-account", "", "the `ACCOUNT` in it to serve (default: that of no_auth_user, else $G)")
 	fs.StringVar(&f.connect.server, "nats-url", "", "join the NATS servers at these `URL`s instead of running one")
-	fs.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
-	fs.StringVar(&f.logFormat, "log-format", "auto", "auto (text on a terminal, else json), text or json")
+	fs.StringVar(&f.logLevel, "log-level", "info", "`LEVEL`: debug, info, warn or error")
+	fs.StringVar(&f.logFormat, "log-format", "auto", "`FORMAT`: auto (text on a terminal, else json), text or json")
 	fs.VisitAll(func(flag *pflag.Flag) { fromEnv(fs, flag.Name, settEnv(flag.Name)) })
 	f.connect.add(fs, settEnv)
-	fs.Lookup("context").Usage = "join the NATS servers of this `nats context` instead of running one [$SETT_CONTEXT]"
+	fs.Lookup("context").Usage = "join the NATS servers of this context (a `NAME` that nats context knows, or a file) instead of running one [$SETT_CONTEXT]"
 }
 
 const feedLive = "live"
@@ -123,31 +124,34 @@ func (f *serveFlags) encoding() (codec.Encoding, error) {
 	return 0, fmt.Errorf("--feed-encoding is %q, but must be json or msgpack", f.feedEncoding)
 }
 
-// serve runs a store until ctx ends. It opens from the inside out (the data
-// directory is locked before a broker writes into it) and closes in the order
-// in which messages flow: consumer, engine, connections, broker.
+// serve runs a store until ctx ends. It closes in the order in which messages
+// flow: consumer, engine, connections, broker.
 func (a *app) serve(ctx context.Context, f *serveFlags) error {
 	log, err := newLogger(a.stderr, f.logLevel, f.logFormat)
 	if err != nil {
 		return &usageError{"sett serve", err.Error()}
 	}
 	privateFiles()
-	store, err := f.openEngine(log)
-	if err != nil {
-		return err
-	}
-	defer store.Close() // again, where it is closed in order below
-	link, err := f.joinOrStart(log)
+	link, err := f.link(log)
 	if err != nil {
 		return err
 	}
 	defer link.close()
+	// The engine locks the data directory, so it opens before a broker writes.
+	store, err := f.openEngine(log)
+	if err != nil {
+		return err
+	}
+	defer store.Close() // does nothing where it is closed below
+	if err := link.connect(log); err != nil {
+		return err
+	}
 	err = consumer.Run(ctx, consumer.Options{
 		Conn: link.conn, Feed: link.feed, Store: store, StoreID: store.Status().StoreID,
-		Prefix: subjects.Prefix(f.prefix), Version: version(), Log: log,
-		Ready: func() { a.greet(log, f, link.url) },
+		Prefix: subjects.Prefix(f.prefix), Version: versionName(), Log: log,
+		Ready: func() { a.greet(log, f, link.url()) },
 	})
-	if err == nil || ctx.Err() != nil {
+	if err == nil {
 		log.Info("stopping")
 	}
 	return errors.Join(err, store.Close())
@@ -159,7 +163,7 @@ func (f *serveFlags) openEngine(log *slog.Logger) (engine.Engine, error) {
 		return nil, err
 	}
 	o := engine.Options{
-		Kind: f.engine, Dir: f.dataDir, NoSync: !f.sync, FeedEncoding: encoding, Version: version(), Log: log,
+		Kind: f.engine, Dir: f.dataDir, NoSync: !f.sync, FeedEncoding: encoding, Version: versionName(), Log: log,
 	}
 	if f.engine == engine.Memory {
 		o.Dir = ""
@@ -186,40 +190,55 @@ func (a *app) greet(log *slog.Logger, f *serveFlags, url string) {
 // link is how the store is connected: commands and replies on one connection,
 // events on another, so that a burst of them delays no reply.
 type link struct {
-	url        string
+	flags      *connectFlags
+	broker     *broker // nil where the store joins another
 	conn, feed *nats.Conn
-	broker     *broker // nil where the store joined another
 }
 
-// joinOrStart connects to the broker that the flags name, or starts one.
-func (f *serveFlags) joinOrStart(log *slog.Logger) (*link, error) {
-	l := &link{}
-	dial := func(opts ...nats.Option) (*nats.Conn, error) { return f.connect.dial(false, opts...) }
-	if !f.joins() {
-		var err error
-		l.broker, err = startBroker(brokerOptions{
-			listen: f.listen, file: f.natsConfig, account: f.natsAccount, dir: brokerDir(f.dataDir),
-			prefix: subjects.Prefix(f.prefix), hasUser: f.connect.authenticates(), log: log,
-		})
-		if err != nil {
-			return nil, err
+// link checks that there can be a connection: it joins the broker that the
+// flags name, or prepares one.
+func (f *serveFlags) link(log *slog.Logger) (l *link, err error) {
+	l = &link{flags: &f.connect}
+	if f.joins() {
+		l.conn, err = l.dial("sett", log)
+		return l, err
+	}
+	l.broker, err = newBroker(brokerOptions{
+		listen: f.listen, file: f.natsConfig, account: f.natsAccount, dir: brokerDir(f.dataDir),
+		prefix: subjects.Prefix(f.prefix), hasUser: f.connect.authenticates(), log: log,
+	})
+	return l, err
+}
+
+// connect starts what is not there yet.
+func (l *link) connect(log *slog.Logger) (err error) {
+	if l.broker != nil {
+		if err := l.broker.start(); err != nil {
+			return err
 		}
-		dial = l.broker.connect
-		if l.broker.key == nil {
-			f.connect.server = l.broker.url()
-			dial = func(opts ...nats.Option) (*nats.Conn, error) { return f.connect.dial(false, opts...) }
+		l.flags.server = l.broker.url()
+		if l.conn, err = l.dial("sett", log); err != nil {
+			return err
 		}
 	}
-	var err error
-	if l.conn, err = dial(storeOptions("sett", log)...); err == nil {
-		l.feed, err = dial(storeOptions("sett feed", log)...)
+	l.feed, err = l.dial("sett feed", log)
+	return err
+}
+
+func (l *link) dial(name string, log *slog.Logger) (*nats.Conn, error) {
+	opts := storeOptions(name, log)
+	if l.broker != nil {
+		opts = append(opts, l.broker.options()...)
 	}
-	if err != nil {
-		l.close()
-		return nil, err
+	return l.flags.dial(false, opts...)
+}
+
+// url is where clients of this machine find the store.
+func (l *link) url() string {
+	if l.broker != nil {
+		return l.broker.url()
 	}
-	l.url = l.conn.ConnectedUrlRedacted()
-	return l, nil
+	return l.conn.ConnectedUrlRedacted()
 }
 
 func (l *link) close() {

@@ -125,7 +125,7 @@ registered has no instances.`,
 }
 
 func (a *app) svcList() *cobra.Command {
-	return verb[codec.ListServices, codec.ListServicesReply]{
+	cmd := verb[codec.ListServices, codec.ListServicesReply]{
 		endpoint: subjects.SvcList,
 		command: cobra.Command{
 			Use:     "list [PREFIX]",
@@ -149,6 +149,8 @@ instances. With -o raw the names alone.`,
 			}, "services", func(svc codec.Service) string { return svc.Name }, s.app.services)
 		},
 	}.build(a)
+	cmd.ValidArgsFunction = a.completeArgs("name") // its prefix is one of names
+	return cmd
 }
 
 // showPages walks over pages and prints them: for programs page by page, for

@@ -12,13 +12,13 @@ import (
 	"github.com/settkv/sett/subjects"
 )
 
-// release is set by the linker (-X main.release=v1.2.3).
-var release string
+// version is set by the linker (make build).
+var version string
 
-// version is that of this binary: the release, or the commit it was built from.
-func version() string {
-	if release != "" {
-		return release
+// versionName is the version of this binary, or the commit it was built from.
+func versionName() string {
+	if version != "" {
+		return version
 	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
@@ -35,10 +35,10 @@ func (a *app) versionCommand() *cobra.Command {
 		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if a.format == asRaw {
-				return a.println(version())
+				return a.println(versionName())
 			}
 			return a.println(fmt.Sprintf("sett %s (nats-server %s, %s, %s/%s)",
-				version(), server.VERSION, runtime.Version(), runtime.GOOS, runtime.GOARCH))
+				versionName(), server.VERSION, runtime.Version(), runtime.GOOS, runtime.GOARCH))
 		},
 	}
 }

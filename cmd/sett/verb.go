@@ -36,12 +36,13 @@ func (v verb[Req, Resp]) build(a *app) *cobra.Command {
 	cmd := &v.command
 	cmd.Annotations = map[string]string{subjectsKey: v.endpoint.Subject}
 	cmd.Args = v.checkArgs
+	cmd.ValidArgsFunction = a.completeArgs(fieldsOf(v.args)...)
 	addFields(cmd.Flags(), v.endpoint.Subject, req)
 	if v.flags != nil {
 		v.flags(cmd, req)
 	}
-	for _, arg := range v.args {
-		hideField(cmd, strings.TrimSuffix(arg, "?"))
+	for _, field := range fieldsOf(v.args) {
+		hideField(cmd, field)
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := v.setArgs(a, cmd, args); err != nil {
@@ -67,6 +68,14 @@ func (v verb[Req, Resp]) build(a *app) *cobra.Command {
 	return cmd
 }
 
+// fieldsOf are the names of arguments without the marks of optional ones.
+func fieldsOf(args []string) (fields []string) {
+	for _, arg := range args {
+		fields = append(fields, strings.TrimSuffix(arg, "?"))
+	}
+	return fields
+}
+
 // hideField keeps the flag of a field that has an argument out of the help.
 func hideField(cmd *cobra.Command, field string) {
 	for _, name := range []string{flagName(field), singular[field]} {
@@ -90,8 +99,9 @@ func (v verb[Req, Resp]) checkArgs(cmd *cobra.Command, args []string) error {
 
 // setArgs puts the arguments into the fields, by way of their flags.
 func (v verb[Req, Resp]) setArgs(a *app, cmd *cobra.Command, args []string) error {
+	fields := fieldsOf(v.args)
 	for i, arg := range args {
-		field := strings.TrimSuffix(v.args[i], "?")
+		field := fields[i]
 		if v.value != nil && field == "value" {
 			data, err := v.value(a, arg)
 			if err != nil {

@@ -36,10 +36,11 @@ With -o json each event as one line of JSON, with -o raw as it came.`,
 			return w.run(cmd.Context())
 		},
 	}
+	cmd.ValidArgsFunction = a.completeArgs("prefix")
 	cmd.Flags().BoolVar(&w.keys, "keys", false, "only keys")
 	cmd.Flags().BoolVar(&w.services, "services", false, "only services")
 	cmd.Flags().IntVar(&w.count, "count", 0, "end after `N` changes")
-	cmd.MarkFlagsMutuallyExclusive("keys", "services")
+	exclude(cmd, "keys", "services")
 	return cmd
 }
 

@@ -214,8 +214,83 @@ svc.get {"name":"web"}
 = {"store_revision":2,"epoch":1000000,"instances":[]}
 reopen
 svc.get {"name":"web"}
-= {"store_revision":2,"epoch":1000000,"instances":[{"name":"web","id":"1","status":"passing","ttl_ms":100,"expires_at_ms":1000200,"revision":1,"created_revision":1}]}
+= {"store_revision":2,"epoch":1000000,"instances":[]}
 kv.get {"key":"a"}
 ! {"store_revision":2,"epoch":1000000,"code":"not_found","message":"there is no key \"a\"","temporary":false,"key":"a"}
 svc.heartbeat {"name":"web","id":"1"}
-= {"store_revision":2,"epoch":1000000,"revision":1,"expires_at_ms":1000200}
+! {"store_revision":3,"epoch":1000000,"code":"not_found","message":"there is no instance \"1\" of \"web\"","temporary":false,"name":"web","id":"1"}
+> {"revision":3,"epoch":1000000,"op":"expire","name":"web","id":"1","previous_revision":1,"commit_revision":3,"time_ms":1000100,"instance":{"name":"web","id":"1","status":"passing","ttl_ms":100,"expires_at_ms":1000100,"revision":1,"created_revision":1}}
+
+=== What is due expires by itself, each with a commit of its own
+kv.set {"key":"a","value":"1","ttl_ms":10}
+kv.set {"key":"b","value":"1","ttl_ms":20}
+kv.set {"key":"c","value":"1","ttl_ms":20}
+svc.register {"name":"web","id":"1","ttl_ms":20}
+sweep
+advance 10ms
+sweep
+status
+advance 10ms
+sweep
+sweep
+status
+
+=== A deadline that moved is met where it moved to
+kv.set {"key":"a","value":"1","ttl_ms":100}
+kv.touch {"key":"a","ttl_ms":10}
+kv.set {"key":"b","value":"1","ttl_ms":10}
+kv.touch {"key":"b","ttl_ms":100}
+kv.set {"key":"c","value":"1","ttl_ms":10}
+kv.set {"key":"c","value":"2"}
+kv.set {"key":"d","value":"1","ttl_ms":10}
+kv.delete {"key":"d"}
+kv.set {"key":"d","value":"2","ttl_ms":20}
+kv.set {"key":"e","value":"1","ttl_ms":10}
+kv.set {"key":"e","value":"2","keep_ttl":true}
+kv.set {"key":"f","value":"1","ttl_ms":10}
+kv.touch {"key":"f","ttl_ms":0}
+kv.touch {"key":"f","ttl_ms":30}
+advance 10ms
+sweep
+advance 10ms
+sweep
+advance 10ms
+sweep
+advance 70ms
+sweep
+status
+
+=== A refused batch moves no deadline
+kv.set {"key":"a","value":"1","ttl_ms":10}
+kv.set {"key":"b","value":"1"}
+batch.apply {"ops":[{"op":"kv.touch","key":"a","ttl_ms":100},{"op":"kv.set","key":"b","value":"2","ttl_ms":10},{"op":"kv.touch","key":"none"}]}
+advance 10ms
+sweep
+status
+
+=== Heartbeats keep an instance
+svc.register {"name":"web","id":"1","ttl_ms":10}
+advance 5ms
+svc.heartbeat {"name":"web","id":"1"}
+advance 5ms
+sweep
+svc.heartbeat {"name":"web","id":"1"}
+advance 1s
+sweep
+svc.heartbeat {"name":"web","id":"1"}
+
+=== Heartbeats outlive a clean restart, and what is due after one expires
+svc.register {"name":"web","id":"1","ttl_ms":100}
+svc.register {"name":"web","id":"2","ttl_ms":100}
+kv.set {"key":"a","value":"1","ttl_ms":100}
+advance 90ms
+svc.heartbeat {"name":"web","id":"1"}
+advance 20ms
+reopen
+svc.get {"name":"web"}
+sweep
+advance 99ms
+sweep
+advance 1ms
+sweep
+status

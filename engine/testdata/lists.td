@@ -57,7 +57,7 @@ kv.list {"prefix":"k","after":"a"}
 kv.list {"prefix":"k","after":"z"}
 = {"store_revision":5,"epoch":1000000,"entries":[]}
 kv.list {"after":"k001","limit":1}
-= {"store_revision":5,"epoch":1000000,"entries":[{"key":"k002","revision":3,"created_revision":3}],"next":"hKFlzgAPQkChcgWhZs-5oTLy7Y7ajaFhpGswMDI"}
+= {"store_revision":5,"epoch":1000000,"entries":[{"key":"k002","revision":3,"created_revision":3}],"next":"hKFlzgAPQkChcgWhZs9IARMQSuVzN6FhpGswMDI"}
 
 === A delimiter folds what follows it
 fill a/b/ 2

@@ -124,7 +124,7 @@ svc.get {"name":"web","id":"2"}
 svc.get {"name":"web","id":"3"}
 = {"store_revision":4,"epoch":1000000,"instances":[]}
 svc.get {"name":"web","tags":["a"],"limit":1}
-= {"store_revision":4,"epoch":1000000,"instances":[{"name":"web","id":"1","tags":["a","b"],"meta":{"rack":"1","zone":"x"},"status":"passing","revision":1,"created_revision":1}],"next":"hKFlzgAPQkChcgShZs9aKQ6CCzuKtKFhoTE"}
+= {"store_revision":4,"epoch":1000000,"instances":[{"name":"web","id":"1","tags":["a","b"],"meta":{"rack":"1","zone":"x"},"status":"passing","revision":1,"created_revision":1}],"next":"hKFlzgAPQkChcgShZs_jgOhQgsRVgKFhoTE"}
 svc.get {"name":"web","tags":["b","a"]}
 = {"store_revision":4,"epoch":1000000,"instances":[{"name":"web","id":"1","tags":["a","b"],"meta":{"rack":"1","zone":"x"},"status":"passing","revision":1,"created_revision":1}]}
 svc.get {"name":"web","tags":["a","c"]}
@@ -163,6 +163,6 @@ svc.register {"name":"a","id":"1"}
 svc.list {}
 = {"store_revision":5,"epoch":1000000,"services":[{"name":"a","count":2},{"name":"a b","count":1},{"name":"a!","count":1},{"name":"aé","count":1}]}
 svc.list {"limit":2}
-= {"store_revision":5,"epoch":1000000,"services":[{"name":"a","count":2},{"name":"a b","count":1}],"next":"hKFlzgAPQkChcgWhZs_tywhlVLPsjaFho2EgYg"}
+= {"store_revision":5,"epoch":1000000,"services":[{"name":"a","count":2},{"name":"a b","count":1}],"next":"hKFlzgAPQkChcgWhZs-8mJ5ENDUmsaFho2EgYg"}
 svc.get {"name":"a"}
 = {"store_revision":5,"epoch":1000000,"instances":[{"name":"a","id":"1","status":"passing","revision":5,"created_revision":5},{"name":"a","id":"2","status":"passing","revision":1,"created_revision":1}]}

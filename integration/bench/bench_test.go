@@ -22,7 +22,7 @@ func decode(t *testing.T, b []byte) map[string]any {
 
 // TestRequests reads the requests that are written by hand with the library.
 func TestRequests(t *testing.T) {
-	w := newWorkload(0, newRandomPool())
+	w := newWorkload(0, keyCount, keyDigits, newRandomPool())
 	value := w.value()
 	m := decode(t, appendSet(nil, w.keyName(42), value))
 	if m["key"] != "bench/000042" || !bytes.Equal(m["value"].([]byte), value) || len(m) != 2 {
@@ -100,7 +100,7 @@ func TestTxnPut(t *testing.T) {
 	if fmt.Sprint(path) != "[2 2 1 2]" {
 		t.Errorf("the fields are %v", path)
 	}
-	if size := len(appendTxn(nil, newWorkload(0, newRandomPool()).batch(), newWorkload(0, newRandomPool()))); size > maxFrame-grpcPrefix {
+	if size := len(appendTxn(nil, newWorkload(0, keyCount, keyDigits, newRandomPool()).batch(), newWorkload(0, keyCount, keyDigits, newRandomPool()))); size > maxFrame-grpcPrefix {
 		t.Errorf("a transaction of %d bytes does not fit into one frame", size)
 	}
 }

@@ -25,6 +25,7 @@ type bench struct {
 	scenarios []scenario
 	rows      []string // all if empty
 	clients   []int    // the scenario's own if empty
+	largeKeys int
 	rounds    int
 	warmUp    time.Duration
 	measure   time.Duration
@@ -42,19 +43,21 @@ type options struct {
 	rounds                   int
 	seconds                  float64
 	full                     bool
+	largeKeys                int
 }
 
 func (o *options) parse(args []string, stderr io.Writer) error {
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.SetOutput(stderr)
-	fs.StringVar(&o.scenarios, "scenario", "", "which to run, as set,get (default: all of set, get, batch, list, event, idle)")
+	fs.StringVar(&o.scenarios, "scenario", "", "which to run, as set,get (default: set, get, batch, list, event, idle; there is also large)")
 	fs.StringVar(&o.rows, "rows", "", "which systems, as echo,sett-live (default: all)")
 	fs.StringVar(&o.clients, "clients", "", "numbers of clients, as 1,64,256 (default: each scenario's own)")
-	fs.Float64Var(&o.seconds, "seconds", 0, "measured time of a round (default 1, with --full 3)")
+	fs.Float64Var(&o.seconds, "seconds", 0, "measured time of a round (default 0.7, with --full 3)")
 	fs.IntVar(&o.rounds, "rounds", 0, "how often each row has its turn (default 3, with --full 5)")
 	fs.BoolVar(&o.full, "full", false, "longer rounds, and more of them")
 	fs.StringVar(&o.sett, "sett", "", "the sett binary to measure (default: built from this module)")
 	fs.StringVar(&o.settArgs, "sett-args", "", "more arguments of `sett serve`, separated by spaces")
+	fs.IntVar(&o.largeKeys, "large-keys", largeKeys, "how many keys the scenario large loads")
 	fs.StringVar(&o.temp, "temp", "", "where the servers keep their data (default: the system's temporary directory)")
 	fs.StringVar(&o.output, "o", "table", "table or json: one line for each row")
 	if err := fs.Parse(args); err != nil {
@@ -70,7 +73,7 @@ func (o *options) parse(args []string, stderr io.Writer) error {
 		}
 	}
 	if o.seconds == 0 {
-		o.seconds = 1
+		o.seconds = 0.7
 		if o.full {
 			o.seconds = 3
 		}
@@ -83,7 +86,7 @@ func (o *options) parse(args []string, stderr io.Writer) error {
 
 // newBench turns flags into a run.
 func newBench(o options, stdout io.Writer) (*bench, error) {
-	b := &bench{sett: o.sett, settGiven: o.sett != "", settArgs: o.settArgs, rounds: o.rounds}
+	b := &bench{largeKeys: o.largeKeys, sett: o.sett, settGiven: o.sett != "", settArgs: o.settArgs, rounds: o.rounds}
 	b.measure = time.Duration(o.seconds * float64(time.Second))
 	b.warmUp = max(b.measure/3, 300*time.Millisecond)
 	var err error
@@ -102,7 +105,7 @@ func newBench(o options, stdout io.Writer) (*bench, error) {
 
 // choose reads the lists of scenarios, rows and clients.
 func (b *bench) choose(o options) error {
-	b.scenarios = scenarios
+	b.scenarios = slices.DeleteFunc(slices.Clone(scenarios), func(s scenario) bool { return s.byName })
 	if o.scenarios != "" {
 		b.scenarios = nil
 		for _, name := range strings.Split(o.scenarios, ",") {
@@ -160,8 +163,11 @@ func runCompare(ctx context.Context, args []string, stdout, stderr io.Writer) er
 }
 
 func (b *bench) runScenario(ctx context.Context, sc scenario) error {
-	if sc.name == scenarioIdle {
+	switch sc.name {
+	case scenarioIdle:
 		return b.runIdle(ctx, sc)
+	case scenarioLarge:
+		return b.runLarge(ctx, sc)
 	}
 	f, err := b.startFleet(ctx, sc)
 	if err != nil {

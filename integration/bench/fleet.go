@@ -194,6 +194,9 @@ func (b *bench) turn(ctx context.Context, m *member, do action, clients int) (sa
 // load runs the load generator as a process of its own.
 func (b *bench) load(ctx context.Context, m *member, spec loadSpec) (sample, error) {
 	spec.Protocol, spec.Address = m.protocol, m.address
+	if spec.Keys == 0 {
+		spec.Keys, spec.Digits = keyCount, keyDigits
+	}
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, b.self, spec.args()...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr

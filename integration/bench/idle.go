@@ -19,7 +19,7 @@ type idleResult struct {
 }
 
 // idleTime is how long an empty server runs before its memory is looked at.
-const idleTime = time.Second
+const idleTime = time.Second / 2
 
 // runIdle starts each system several times, empty: how soon it answers, and
 // the memory that it then keeps.
@@ -66,12 +66,12 @@ func (b *bench) idleRound(ctx context.Context, r *idleResult) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	resident, err := m.residentBytes()
+	resident, err := m.resident(residentNow)
 	if err != nil {
 		r.NotMeasured = err.Error()
 		return nil
 	}
-	r.resident = append(r.resident, float64(resident)/(1<<20))
+	r.resident = append(r.resident, resident)
 	r.ready = append(r.ready, float64(took.Microseconds())/1e3)
 	return nil
 }

@@ -57,6 +57,8 @@ type loadSpec struct {
 	Clients  int
 	WarmUp   time.Duration
 	Measure  time.Duration
+	Keys     int // how many there are
+	Digits   int // of their numbers
 
 	// For actFill: keys First to First+Count-1, each written Times times.
 	First, Count, Times int
@@ -72,6 +74,8 @@ func (s *loadSpec) flags(fs *flag.FlagSet) {
 	fs.IntVar(&s.Clients, "clients", 64, "how many requests wait for their replies at a time")
 	fs.DurationVar(&s.WarmUp, "warm-up", 300*time.Millisecond, "time before the measurement")
 	fs.DurationVar(&s.Measure, "measure", time.Second, "time of the measurement")
+	fs.IntVar(&s.Keys, "keys", keyCount, "how many keys there are, at least 100")
+	fs.IntVar(&s.Digits, "digits", keyDigits, "digits of a key's number")
 	fs.IntVar(&s.First, "first", 1, "fill: number of the first key")
 	fs.IntVar(&s.Count, "count", keyCount, "fill: how many keys")
 	fs.IntVar(&s.Times, "times", 1, "fill: how often each key is written")
@@ -82,6 +86,7 @@ func (s *loadSpec) args() []string {
 	return []string{
 		"load", "--protocol", s.Protocol, "--address", s.Address, "--action", string(s.Action),
 		"--clients", fmt.Sprint(s.Clients), "--warm-up", s.WarmUp.String(), "--measure", s.Measure.String(),
+		"--keys", fmt.Sprint(s.Keys), "--digits", fmt.Sprint(s.Digits),
 		"--first", fmt.Sprint(s.First), "--count", fmt.Sprint(s.Count), "--times", fmt.Sprint(s.Times),
 	}
 }
@@ -136,7 +141,7 @@ func (s *loadSpec) execute(ctx context.Context, c client) (loadResult, error) {
 	pool := newRandomPool()
 	users := make([]*user, s.Clients)
 	for i := range users {
-		users[i] = &user{number: i, client: c, spec: s, work: newWorkload(i, pool)}
+		users[i] = &user{number: i, client: c, spec: s, work: newWorkload(i, s.Keys, s.Digits, pool)}
 		if err := users[i].prepare(); err != nil {
 			return loadResult{}, err
 		}

@@ -88,6 +88,9 @@ func (b *bench) repeat(sc scenario, clients int) string {
 		command += fmt.Sprintf(" --clients %d", clients)
 	}
 	command += fmt.Sprintf(" --rounds %d --seconds %g", b.rounds, b.measure.Seconds())
+	if sc.name == scenarioLarge {
+		command += fmt.Sprintf(" --large-keys %d", b.largeKeys)
+	}
 	if len(b.rows) > 0 {
 		command += " --rows " + strings.Join(b.rows, ",")
 	}

@@ -7,9 +7,16 @@
 // speed meets all of them alike, and what counts are the ratios within a
 // round. Absolute figures change with the machine.
 //
-//	go run ./integration/bench                      # about three minutes
-//	go run ./integration/bench --full
+//	go run ./integration/bench                   # three to four minutes
+//	go run ./integration/bench --full            # about twenty
 //	go run ./integration/bench --scenario set --clients 256 --rows echo,sett-live
+//	go run ./integration/bench --scenario large  # ten million keys, several GB
+//
+// Each table gives the median rate, the median of the ratios to one row within
+// the same round, the latency, and the processor time that the server and its
+// clients used for each operation. "others" is the share of the machine that
+// neither of them used: if that is more than a few percent, the figures are of
+// a machine that had something else to do.
 package main
 
 import (

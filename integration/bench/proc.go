@@ -31,16 +31,22 @@ func (p *process) cpuTime() (time.Duration, error) {
 	return time.Duration(user+system) * clockTick, errors.Join(err1, err2)
 }
 
-// residentBytes is the memory of the process that is in RAM.
-func (p *process) residentBytes() (int64, error) {
+// Fields of /proc/PID/status.
+const (
+	residentNow  = "VmRSS:"
+	residentPeak = "VmHWM:"
+)
+
+// resident is the memory of the process that is or was in RAM, in MiB.
+func (p *process) resident(field string) (float64, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {
 		return 0, errNoProc
 	}
 	for line := range strings.Lines(string(status)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			kib, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-			return kib << 10, err
+		if rest, ok := strings.CutPrefix(line, field); ok {
+			kib, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+			return kib / 1024, err
 		}
 	}
 	return 0, errNoProc

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -12,9 +13,13 @@ import (
 )
 
 const (
-	readyTimeout = 20 * time.Second
+	readyTimeout = 30 * time.Second
 	stopTimeout  = 10 * time.Second
 	pollInterval = time.Millisecond
+
+	// usageExit is the status of a server that does not know an argument: a
+	// binary older than the row.
+	usageExit = 2
 )
 
 // A process is a running server. It is ended by its own handle only.
@@ -62,6 +67,9 @@ func (p *process) awaitReady(ctx context.Context, probe func() error) (time.Dura
 		select {
 		case <-tick.C:
 		case <-p.done:
+			if p.cmd.ProcessState.ExitCode() == usageExit {
+				return 0, unavailable{errors.New(firstLine(p.output.String()))}
+			}
 			return 0, fmt.Errorf("ended before it was ready: %v\n%s", p.err, &p.output)
 		case <-ctx.Done():
 			return 0, fmt.Errorf("not ready within %v: %w\n%s", readyTimeout, err, &p.output)

@@ -143,8 +143,8 @@ func (r *report) verdicts(all []verdict) {
 // bounds says what a verdict's target asks for.
 func (v verdict) bounds() string {
 	var parts []string
-	if v.Scenario == scenarioIdle {
-		return fmt.Sprintf("at most %g", v.Least)
+	if v.Most > 0 {
+		parts = append(parts, fmt.Sprintf("at most %g", v.Most))
 	}
 	if v.Least > 0 {
 		parts = append(parts, fmt.Sprintf("at least %g", v.Least))
@@ -167,8 +167,9 @@ func (r *report) idle(b *bench, sc scenario, rows []idleResult) {
 	var verdicts []verdict
 	for _, row := range rows {
 		if row.Row == "sett-durable" {
-			verdicts = append(verdicts, judgeIdle(row, "MiB resident", row.Resident, idleMiB),
-				judgeIdle(row, "ms to ready", row.Ready, idleReadyMs))
+			ok := row.NotMeasured == ""
+			verdicts = append(verdicts, atMost(sc.name, row.Title+", MiB resident", row.Resident, ok, idleMiB, 0),
+				atMost(sc.name, row.Title+", ms to ready", row.Ready, ok, idleReadyMs, 0))
 		}
 	}
 	if r.json {

@@ -61,7 +61,11 @@ func ratio(row, base *result) (s spread, ok bool) {
 }
 
 // A spread is the median of several rounds and what lies around it.
-type spread struct{ Median, Min, Max float64 }
+type spread struct {
+	Median float64 `json:"median"`
+	Min    float64 `json:"min"`
+	Max    float64 `json:"max"`
+}
 
 func spreadOf(values []float64) spread {
 	if len(values) == 0 {

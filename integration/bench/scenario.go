@@ -9,6 +9,7 @@ type scenario struct {
 	rows    []string          // systems that take part
 	absent  map[string]string // systems that can't, and why
 	fill    bool              // whether all keys exist before it
+	byName  bool              // only when it is asked for: it takes long
 	unit    string            // what the rate counts
 	base    string            // the system that the table compares with
 }
@@ -18,6 +19,7 @@ const (
 	scenarioList  = "list"
 	scenarioAgain = "list-again" // the second half of "list", as results and targets name it
 	scenarioIdle  = "idle"
+	scenarioLarge = "large"
 )
 
 // overwrites is how often each listed key is written before list-again.
@@ -27,17 +29,19 @@ var scenarios = []scenario{
 	{name: "set", title: "kv.set of 128 B", action: actSet, clients: []int{1, 64, 256}, fill: true, unit: "sets", base: "echo",
 		rows: []string{"echo", "sett-durable", "sett-live", "js-always", "js-default", "etcd", "redis"}},
 	{name: "get", title: "kv.get of 128 B", action: actGet, clients: []int{64, 256}, fill: true, unit: "gets", base: "echo",
-		rows: []string{"echo", "sett-durable", "js-default", "etcd", "redis"}},
+		rows: []string{"echo", "sett-durable", "sett-live", "js-default", "etcd", "redis"}},
 	{name: "batch", title: "batch of 100 sets", action: actBatch, clients: []int{16}, fill: true, unit: "batches", base: "etcd",
 		rows:   []string{"sett-durable", "sett-live", "js-always", "etcd", "redis"},
 		absent: map[string]string{"js-always": "has no transaction over several keys"}},
 	{name: scenarioList, title: "list of 1,000 keys with values", action: actList, clients: []int{16}, fill: true, unit: "lists", base: "etcd",
-		rows:   []string{"sett-durable", "js-default", "etcd", "redis"},
+		rows:   []string{"sett-durable", "sett-live", "js-default", "etcd", "redis"},
 		absent: map[string]string{"redis": "has no ordered range of keys"}},
 	{name: "event", title: "set to event at a plain subscriber", action: actEvent, clients: []int{1}, unit: "sets", base: "echo",
 		rows: []string{"echo", "sett-durable", "sett-live", "js-always", "js-default", "etcd"}},
 	{name: scenarioIdle, title: "idle and empty",
 		rows: []string{"echo", "sett-durable", "sett-live", "js-default", "etcd", "redis"}},
+	{name: scenarioLarge, title: "many keys", action: actGet, clients: []int{64}, byName: true,
+		rows: []string{"sett-durable", "sett-live"}},
 }
 
 // A target is a line of section 8 of the design: a row's score divided by that
@@ -76,4 +80,11 @@ const (
 	againTarget = 0.5 // sett's list-again, of its list
 	idleMiB     = 64  // resident memory
 	idleReadyMs = 300 // from the start of the process to its first answer
+
+	largeKeys       = 10_000_000
+	largeDigits     = 26   // makes keys of 32 B
+	largeLoadMiB    = 2560 // resident at most while loading
+	largeServeMiB   = 2048 // and while serving
+	largeReadyMs    = 10_000
+	largeGoalFactor = 0.5
 )

@@ -9,6 +9,7 @@ type verdict struct {
 	Target   string  `json:"target"`
 	Measured spread  `json:"measured"`
 	Least    float64 `json:"least,omitempty"`
+	Most     float64 `json:"most,omitempty"`
 	Goal     float64 `json:"goal,omitempty"`
 	Status   string  `json:"status"`
 }
@@ -36,10 +37,14 @@ func (b *bench) verdicts(sc scenario, clients int) (all []verdict) {
 		measured, ok := ratio(b.find(sc.name, clients, t.row), b.find(sc.name, clients, t.base))
 		all = append(all, v.judge(measured, ok))
 	}
-	if sc.name == scenarioAgain && b.wants("sett-durable") {
+	for _, name := range []string{"sett-durable", "sett-live"} {
+		if sc.name != scenarioAgain || !b.wants(name) {
+			continue
+		}
+		row, _ := systemNamed(name)
 		v := verdict{Scenario: sc.name, Clients: clients, Least: againTarget,
-			Target: "sett, durable feed / itself before overwriting"}
-		measured, ok := ratio(b.find(scenarioAgain, clients, "sett-durable"), b.find(scenarioList, clients, "sett-durable"))
+			Target: row.title + " / itself before overwriting"}
+		measured, ok := ratio(b.find(scenarioAgain, clients, name), b.find(scenarioList, clients, name))
 		all = append(all, v.judge(measured, ok))
 	}
 	return all
@@ -62,14 +67,16 @@ func (v verdict) judge(measured spread, ok bool) verdict {
 	return v
 }
 
-// judgeIdle is the target of the idle scenario, where less is better.
-func judgeIdle(r idleResult, what string, measured spread, most float64) verdict {
-	v := verdict{Scenario: r.Scenario, Target: r.Title + ", " + what, Measured: measured, Least: most, Status: met}
+// atMost judges a target where less is better.
+func atMost(sc, title string, measured spread, ok bool, most, goal float64) verdict {
+	v := verdict{Scenario: sc, Target: title, Measured: measured, Most: most, Goal: goal, Status: met}
 	switch {
-	case r.NotMeasured != "":
+	case !ok:
 		v.Status = notMeasured
 	case measured.Median > most:
 		v.Status = notMet
+	case measured.Median <= goal:
+		v.Status = goalReached
 	}
 	return v
 }

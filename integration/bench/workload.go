@@ -8,6 +8,7 @@ import (
 // The workload, the same for every row.
 const (
 	keyCount    = 100_000 // keys bench/000001 to bench/100000
+	keyDigits   = 6
 	valueSize   = 128
 	batchSize   = 100  // writes in one batch, transaction or MSET
 	listSize    = 1000 // keys under listPrefix
@@ -34,6 +35,8 @@ const (
 // concurrent use.
 type workload struct {
 	rng    *rand.Rand
+	count  int    // of keys
+	digits int    // of a key's number
 	random []byte // values are slices of this
 	key    []byte
 	keys   []int
@@ -52,15 +55,17 @@ func newRandomPool() []byte {
 	return pool
 }
 
-func newWorkload(user int, pool []byte) *workload {
+func newWorkload(user, count, digits int, pool []byte) *workload {
 	return &workload{
+		count:  count,
+		digits: digits,
 		rng:    rand.New(rand.NewPCG(rand.Uint64(), uint64(user))),
 		random: pool,
 	}
 }
 
 // index draws a key's number.
-func (w *workload) index() int { return 1 + w.rng.IntN(keyCount) }
+func (w *workload) index() int { return 1 + w.rng.IntN(w.count) }
 
 // batch draws the keys of one batch: all different, which etcd insists on, and
 // far apart. The slice is valid until the next call.
@@ -69,7 +74,7 @@ func (w *workload) batch() []int {
 	w.keys = w.keys[:0]
 	start := w.index()
 	for i := range batchSize {
-		w.keys = append(w.keys, 1+(start+i*stride)%keyCount)
+		w.keys = append(w.keys, 1+(start+i*stride)%w.count)
 	}
 	return w.keys
 }
@@ -83,7 +88,7 @@ func (w *workload) value() []byte {
 // keyName is the key with a number; it is valid until the next call.
 func (w *workload) keyName(index int) []byte {
 	w.key = append(w.key[:0], keyPrefix...)
-	w.key = appendDigits(w.key, index, 6)
+	w.key = appendDigits(w.key, index, w.digits)
 	return w.key
 }
 

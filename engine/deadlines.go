@@ -1,0 +1,236 @@
+package engine
+
+import (
+	"container/heap"
+	"sync"
+
+	"github.com/settkv/sett/codec"
+)
+
+const (
+	// expireAtOnce bounds the records of one expiry command, so that a minute
+	// in which a million keys expire does not stop all other writers.
+	expireAtOnce = 512
+	// renewEveryMs is how often heartbeats are written, all of them at once.
+	renewEveryMs = 1000
+)
+
+// due is a place in the queue of deadlines. All versions of a record share
+// one, so that moving a deadline back costs nothing: it is looked at when the
+// earlier one comes.
+type due struct {
+	path string
+	at   int64
+	slot int // in the heap, -1: not there
+}
+
+// deadlines is the queue of the records that expire next.
+type deadlines struct {
+	mu      sync.Mutex
+	heap    dueHeap
+	sooner  chan struct{} // receives a value when the first deadline moved up
+	beating []item        // renewed from memory, not yet written
+
+	writtenMs int64 // when renewals were last written; the expirer's
+}
+
+func newDeadlines() *deadlines { return &deadlines{sooner: make(chan struct{}, 1)} }
+
+// schedule makes sure that a record is looked at by its deadline.
+func (d *deadlines) schedule(rec *record) {
+	at := rec.expires()
+	if at == 0 {
+		return
+	}
+	d.mu.Lock()
+	e := rec.life.due
+	first := len(d.heap) == 0 || at < d.heap[0].at
+	switch {
+	case e.slot < 0:
+		e.at = at
+		heap.Push(&d.heap, e)
+	case at < e.at:
+		e.at = at
+		heap.Fix(&d.heap, e.slot)
+	}
+	d.mu.Unlock()
+	if first {
+		select {
+		case d.sooner <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// take removes the records whose deadline has come and returns those that are
+// dead, with the time of the next deadline (0: none). Whose deadline has moved
+// goes back into the queue.
+func (d *deadlines) take(index *index, nowMs int64) (dead []item, next int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for len(d.heap) > 0 && len(dead) < expireAtOnce {
+		e := d.heap[0]
+		if e.at > nowMs {
+			return dead, e.at
+		}
+		found, ok := index.Get(item{path: e.path})
+		switch {
+		case !ok || found.rec.life == nil || found.rec.life.due != e || found.rec.expires() == 0:
+			heap.Pop(&d.heap) // gone, or it has no deadline any more
+		case found.rec.dead(nowMs):
+			heap.Pop(&d.heap)
+			dead = append(dead, found)
+		default:
+			e.at = found.rec.expires()
+			heap.Fix(&d.heap, 0)
+		}
+	}
+	return dead, 0
+}
+
+// beat notes that an instance was renewed from memory.
+func (d *deadlines) beat(i item) {
+	d.mu.Lock()
+	d.beating = append(d.beating, i)
+	d.mu.Unlock()
+}
+
+// beats returns what was renewed since it was last asked.
+func (d *deadlines) beats() []item {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	beating := d.beating
+	d.beating = nil
+	return beating
+}
+
+// dueHeap is a heap by deadline; each entry knows its slot.
+type dueHeap []*due
+
+func (h dueHeap) Len() int           { return len(h) }
+func (h dueHeap) Less(i, j int) bool { return h[i].at < h[j].at }
+func (h dueHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].slot, h[j].slot = i, j
+}
+
+// Push implements [heap.Interface].
+func (h *dueHeap) Push(x any) {
+	e := x.(*due)
+	e.slot = len(*h)
+	*h = append(*h, e)
+}
+
+// Pop implements [heap.Interface].
+func (h *dueHeap) Pop() any {
+	last := len(*h) - 1
+	e := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
+	e.slot = -1
+	return e
+}
+
+// expireDue ends records that are past their deadline: those of them that are
+// still what they were when they were found so.
+type expireDue struct {
+	codec.Clear
+	dead []item
+}
+
+// expireDue gives each expiry a commit revision of its own: each is a command
+// of its own, and they only travel together.
+func (m *machine) expireDue(c *expireDue) codec.Reply {
+	for _, i := range c.dead {
+		rec, ok := m.get(i.path)
+		if !ok || rec.revision != i.rec.revision || !rec.dead(m.nowMs) {
+			continue
+		}
+		m.expire(i.path)
+		_ = m.encode(len(m.changes))
+	}
+	return &codec.ClearReply{}
+}
+
+// renewals writes the deadlines of instances that were renewed from memory.
+type renewals struct {
+	codec.Clear
+	beating []item
+}
+
+func (m *machine) renewals(c *renewals) codec.Reply {
+	for _, i := range c.beating {
+		rec, ok := m.get(i.path)
+		if !ok || rec != i.rec {
+			continue // it was registered anew since, and written
+		}
+		m.writeRenewed(i.path, rec)
+	}
+	return &codec.ClearReply{}
+}
+
+// expire is the goroutine that ends what is past its deadline, and writes what
+// was renewed. It proposes; the writer decides.
+func (s *store) expire() {
+	for {
+		wait := s.sweep()
+		if wait <= 0 {
+			continue
+		}
+		select {
+		case <-s.stop:
+			return
+		case <-s.deadlines.sooner:
+		case <-s.clock.after(wait):
+		}
+	}
+}
+
+// sweep does what is due and returns after how many milliseconds to look again.
+func (s *store) sweep() (waitMs int64) {
+	now := s.clock.ms()
+	if now-s.deadlines.writtenMs >= renewEveryMs {
+		s.deadlines.writtenMs = now
+		s.writeBeats()
+	}
+	dead, next := s.deadlines.take(s.state.Load().index, now)
+	if len(dead) > 0 {
+		s.propose(&expireDue{dead: dead})
+		s.putBack(dead)
+		return 0
+	}
+	wait := s.deadlines.writtenMs + renewEveryMs - now
+	if next != 0 {
+		wait = min(wait, next-now)
+	}
+	return wait
+}
+
+// putBack queues those again that lived on: they were renewed in between.
+func (s *store) putBack(proposed []item) {
+	index := s.state.Load().index
+	for _, i := range proposed {
+		if found, ok := index.Get(item{path: i.path}); ok && found.rec.life != nil && found.rec.life.due == i.rec.life.due {
+			s.deadlines.schedule(found.rec)
+		}
+	}
+}
+
+// writeBeats writes renewed deadlines, a group's worth at a time.
+func (s *store) writeBeats() {
+	for beating := s.deadlines.beats(); len(beating) > 0; {
+		n := min(len(beating), expireAtOnce)
+		s.propose(&renewals{beating: beating[:n]})
+		beating = beating[n:]
+	}
+}
+
+// propose hands a command to the writer, whatever else waits there, and waits
+// until it is done.
+func (s *store) propose(cmd codec.Command) {
+	done := make(chan struct{})
+	r := &Request{Command: cmd, Done: func(codec.Reply, error) { close(done) }}
+	if s.queue.putAhead(r) {
+		<-done
+	}
+}
