@@ -68,7 +68,8 @@ func (d *deadlines) schedule(rec *record) {
 func (d *deadlines) take(index *index, nowMs int64) (dead []item, next int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for len(d.heap) > 0 && len(dead) < expireAtOnce {
+	room := metBytes
+	for len(d.heap) > 0 && len(dead) < expireAtOnce && room > 0 {
 		e := d.heap[0]
 		if e.at > nowMs {
 			return dead, e.at
@@ -80,6 +81,7 @@ func (d *deadlines) take(index *index, nowMs int64) (dead []item, next int64) {
 		case found.rec.dead(nowMs):
 			heap.Pop(&d.heap)
 			dead = append(dead, found)
+			room -= eventRoom(found.path, found.rec)
 		default:
 			e.at = found.rec.expires()
 			heap.Fix(&d.heap, 0)
@@ -172,14 +174,15 @@ func (m *machine) renewals(c *renewals) codec.Reply {
 // expire is the goroutine that ends what is past its deadline, and writes what
 // was renewed. It proposes; the writer decides.
 func (s *store) expire() {
-	for {
-		wait := s.sweep()
-		if wait <= 0 {
+	for wait := int64(0); ; wait = s.sweep() {
+		if wait <= 0 && s.down() == nil {
 			continue
 		}
 		select {
 		case <-s.stop:
 			return
+		case <-s.done:
+			return // nothing ends any more: a commit failed
 		case <-s.deadlines.sooner:
 		case <-s.clock.after(wait):
 		}
@@ -219,7 +222,10 @@ func (s *store) putBack(proposed []item) {
 // writeBeats writes renewed deadlines, a group's worth at a time.
 func (s *store) writeBeats() {
 	for beating := s.deadlines.beats(); len(beating) > 0; {
-		n := min(len(beating), expireAtOnce)
+		n, room := 0, groupBytes
+		for ; n < min(len(beating), expireAtOnce) && room > 0; n++ {
+			room -= len(beating[n].path) + int(beating[n].rec.size)
+		}
 		s.propose(&renewals{beating: beating[:n]})
 		beating = beating[n:]
 	}

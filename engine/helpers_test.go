@@ -60,7 +60,7 @@ func open(t testing.TB, kind string, change ...func(*Options)) *harness {
 	t.Helper()
 	h := &harness{t: t, time: newTestClock()}
 	h.options = Options{
-		Kind: kind, NoSync: true, noExpirer: true, FeedEncoding: codec.JSON, Now: h.time.Now, Log: slog.New(slog.DiscardHandler),
+		Kind: kind, NoSync: true, FeedEncoding: codec.JSON, Now: h.time.Now, Log: slog.New(slog.DiscardHandler),
 		noExpirer: true, // deadlines are met by commands, and where a test calls sweep
 	}
 	if kind == Badger {

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/settkv/sett/codec"
@@ -136,7 +135,7 @@ func (w *walk) take(i item, at *cursor) bool {
 // full ends the page: there is at least one key more.
 func (w *walk) full(at *cursor) bool {
 	if w.last == "" {
-		w.err = fmt.Errorf("engine: an entry does not fit a page")
+		w.err = errPage
 		return false
 	}
 	next := *at

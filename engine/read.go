@@ -169,6 +169,9 @@ type room struct {
 	bound bool
 }
 
+// errPage cannot be: the smallest page takes the largest entry.
+var errPage = errors.New("engine: an entry does not fit a page")
+
 // envelope is what a page takes beside its entries, its cursor included.
 const envelope = 4096
 

@@ -26,7 +26,11 @@ func (s *store) ReadService(r *codec.GetService, fit codec.Fit) (*codec.GetServi
 		}
 		room := newRoom(fit)
 		for _, i := range matches {
-			if int64(len(reply.Instances)) == r.Limit || !room.bytes(2*int(i.rec.size)+512) {
+			size := int(i.rec.size) - len(i.rec.life.instance.Data) // which is never on the wire
+			if int64(len(reply.Instances)) == r.Limit || !room.bytes(2*size+512) {
+				if len(reply.Instances) == 0 {
+					return false, errPage
+				}
 				if r.Pick == "" {
 					at.After = reply.Instances[len(reply.Instances)-1].ID
 					reply.Next = at.String()
@@ -125,6 +129,9 @@ func (s *store) ReadServices(r *codec.ListServices, fit codec.Fit) (*codec.ListS
 		reply = &codec.ListServicesReply{
 			Position: codec.Position{StoreRevision: at.Revision, Epoch: at.Epoch}, Services: services,
 		}
+		if more && len(services) == 0 {
+			return false, errPage
+		}
 		if more {
 			at.After = services[len(services)-1].Name
 			reply.Next = at.String()
@@ -137,7 +144,9 @@ func (s *store) ReadServices(r *codec.ListServices, fit codec.Fit) (*codec.ListS
 	return reply, nil
 }
 
-// names sums up the live instances of each name behind one.
+// names sums up the live instances of each name behind one. A name whose tags
+// would outgrow the page begins the next one; should they outgrow even that,
+// it shows as many of them as fit.
 func names(st *state, r *codec.ListServices, after string, now int64, room room) (services []codec.Service, more, leftOut bool) {
 	services = []codec.Service{}
 	prefix := svcPrefix + r.Prefix
@@ -155,25 +164,37 @@ func names(st *state, r *codec.ListServices, after string, now int64, room room)
 		}
 		name, _ := splitInstance(i.path)
 		if n := len(services); n > 0 && services[n-1].Name == name {
-			sumUp(&services[n-1], i.rec.life.instance)
-			return true
+			if more = !sumUp(&services[n-1], i.rec.life.instance, &room) && n > 1; more {
+				services = services[:n-1]
+			}
+			return !more
 		}
 		if more = int64(len(services)) == r.Limit || !room.bytes(2*len(name)+64); more {
 			return false
 		}
+		n := len(services)
 		services = append(services, codec.Service{Name: name})
-		sumUp(&services[len(services)-1], i.rec.life.instance)
-		return true
+		if more = !sumUp(&services[n], i.rec.life.instance, &room) && n > 0; more {
+			services = services[:n]
+		}
+		return !more
 	})
 	return services, more, leftOut
 }
 
-// sumUp counts an instance and takes in its tags, in order and each once.
-func sumUp(service *codec.Service, in *codec.InstanceRecord) {
+// sumUp counts an instance and takes in its tags, in order and each once. It
+// reports whether there was room for all of them.
+func sumUp(service *codec.Service, in *codec.InstanceRecord, room *room) bool {
 	service.Count++
 	for _, tag := range in.Tags {
-		if at, found := slices.BinarySearch(service.Tags, tag); !found {
-			service.Tags = slices.Insert(service.Tags, at, tag)
+		at, found := slices.BinarySearch(service.Tags, tag)
+		if found {
+			continue
 		}
+		if !room.bytes(2*len(tag) + 8) {
+			return false
+		}
+		service.Tags = slices.Insert(service.Tags, at, tag)
 	}
+	return true
 }

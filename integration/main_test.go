@@ -114,6 +114,19 @@ func within[T any](t testing.TB, limit time.Duration, what string, ch <-chan T) 
 	}
 }
 
+// pause lets a load go on for a while: the one place that waits for time
+// itself and for nothing to happen.
+func pause(t testing.TB, d time.Duration) {
+	t.Helper()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-t.Context().Done():
+		t.Fatal("the test was ended")
+	}
+}
+
 // forShort is how long a test under load goes on: shorter by default.
 func forShort(short, whenLong time.Duration) time.Duration {
 	if long {

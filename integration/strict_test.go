@@ -44,7 +44,7 @@ func TestStrict(t *testing.T) {
 		{"kv.get", `{"key":7}`, "key"},
 		{"kv.get", `{"key":["a"]}`, "key"},
 		{"kv.get", `{"key":null}`, "key"},
-		{"kv.get", `{"key":"a"} `+"x", ""},
+		{"kv.get", `{"key":"a"} ` + "x", ""},
 		{"kv.get", `{"key":"a"}{"key":"b"}`, ""},
 		{"kv.get", `{"key":"a"`, ""},
 		{"kv.get", `{"key":"a",}`, ""},

@@ -10,97 +10,99 @@ import (
 	"github.com/settkv/sett/codec"
 )
 
-// TestBinding walks through the rules for what a subject carries. Each case is
-// a whole subject, a payload in JSON, and the field that the refusal names, or
-// what was understood.
+// bindings are the rules for what a subject carries. Each case is a whole
+// subject, a payload in JSON, and the field that the refusal names, or what was
+// understood.
+var bindings = []struct{ subject, payload, want string }{
+	// The key may be left out, and if it is given it must be the same.
+	{"kv.get.config.host", ``, `{"key":"config/host"}`},
+	{"kv.get.config.host", `{}`, `{"key":"config/host"}`},
+	{"kv.get.config.host", `{"key":null}`, `{"key":"config/host"}`},
+	{"kv.get.config.host", `{"key":"config/host"}`, `{"key":"config/host"}`},
+	{"kv.get.config.host", `{"key":"config.host"}`, refused("key")},
+	{"kv.get.config.host", `{"key":"config/hosts"}`, refused("key")},
+	{"kv.get.config%2Ehost", ``, `{"key":"config.host"}`},
+	{"kv.get", `{"key":"config/host"}`, `{"key":"config/host"}`},
+	{"kv.get", ``, refused("key")},
+	{"kv.get.%", ``, refused("key")},   // the empty key
+	{"kv.get.%FF", ``, refused("key")}, // canonical, but not UTF-8
+	{"kv.get.a%0Ab", ``, refused("key")},
+	{"kv.set.a", `{"value":"1"}`, `{"key":"a","value":"1"}`},
+	{"kv.set.a", `{"key":"b","value":"1"}`, refused("key")},
+	{"kv.set.a", ``, refused("value")},
+	{"kv.delete.a", ``, `{"key":"a"}`},
+	{"kv.delete.a", `{"key":"b"}`, refused("key")},
+	{"kv.touch.a", `{"ttl_ms":0}`, `{"key":"a","ttl_ms":0}`},
+	{"kv.touch.a", `{"key":"a/"}`, refused("key")},
+	{"kv.increment.a", ``, `{"key":"a","by":1}`},
+	{"kv.increment.a", `{"key":"A"}`, refused("key")},
+
+	// Tails that are not canonical.
+	{"kv.get.config%2ehost", ``, refused("subject")},
+	{"kv.get.c%6Fnfig", ``, refused("subject")},
+	{"kv.get.config%2Fhost", ``, refused("subject")},
+	{"kv.get.a*", ``, refused("subject")},
+	{"kv.get.*", ``, refused("subject")},
+	{"kv.get.>", ``, refused("subject")},
+	{"kv.set.a%", `{"value":"1"}`, refused("subject")},
+	{"kv.list.%2F", ``, refused("subject")},
+	{"batch.apply.é", `{"ops":[{"op":"kv.delete","key":"é/a"}]}`, refused("subject")},
+
+	// A prefix: nothing outside, and not the prefix's own key.
+	{"kv.list.config", ``, `{"prefix":"config/","limit":1000}`},
+	{"kv.list.config", `{"prefix":"config/"}`, `{"prefix":"config/","limit":1000}`},
+	{"kv.list.config", `{"prefix":"config/db/","limit":5}`, `{"prefix":"config/db/","limit":5}`},
+	{"kv.list.config", `{"prefix":"config"}`, refused("prefix")},
+	{"kv.list.config", `{"prefix":"conf"}`, refused("prefix")},
+	{"kv.list.config", `{"prefix":"other/"}`, refused("prefix")},
+	{"kv.list.%", ``, `{"prefix":"/","limit":1000}`},
+	{"kv.list", ``, `{"limit":1000}`},
+	{"kv.clear.config", ``, `{"prefix":"config/","limit":1000}`},
+	{"kv.clear.config", `{"prefix":"c"}`, refused("prefix")},
+	{"kv.clear.config", `{"prefix":"config"}`, refused("prefix")},
+	{"kv.clear", ``, refused("prefix")},
+	{"batch.get.config", `{"keys":["config/a","config/b/c"]}`, `{"keys":["config/a","config/b/c"]}`},
+	{"batch.get.config", `{"keys":["config/a","config"]}`, refused("keys[1].key")},
+	{"batch.get.config", `{"keys":["configs/a"]}`, refused("keys[0].key")},
+	{"batch.get.config", ``, refused("keys")},
+
+	// A batch: its ops and its conditions, and keys only.
+	{"batch.apply.config", `{"ops":[{"op":"kv.set","key":"config/a","value":"1"}],"if":[{"key":"config/b","revision":0}]}`,
+		`{"ops":[{"op":"kv.set","key":"config/a","value":"1"}],"if":[{"key":"config/b","revision":0}]}`},
+	{"batch.apply.config", `{"ops":[{"op":"kv.delete","key":"config/a"},{"op":"kv.delete","key":"other/a"}]}`, refused("ops[1].key")},
+	{"batch.apply.config", `{"ops":[{"op":"kv.delete","key":"config"}]}`, refused("ops[0].key")},
+	{"batch.apply.config", `{"ops":[{"op":"kv.touch","key":"x"}]}`, refused("ops[0].key")},
+	{"batch.apply.config", `{"ops":[{"op":"kv.increment","key":"x"}]}`, refused("ops[0].key")},
+	{"batch.apply.config", `{"ops":[{"op":"kv.delete","key":"config/a"}],"if":[{"key":"other/a","revision":1}]}`, refused("if[0].key")},
+	{"batch.apply.config", `{"ops":[{"op":"kv.delete","key":"config/a"}],"if":[{"name":"web","id":"1","revision":1}]}`, refused("if[0].key")},
+	{"batch.apply.config", `{"ops":[{"op":"svc.deregister","name":"config/","id":"1"}]}`, refused("ops[0].op")},
+	{"batch.apply.config", `{"ops":[{"op":"svc.register","name":"web","id":"1"}]}`, refused("ops[0].op")},
+	{"batch.apply.config", `{}`, refused("ops")},
+	{"batch.apply", `{"ops":[{"op":"svc.deregister","name":"web","id":"1"}]}`, `{"ops":[{"op":"svc.deregister","name":"web","id":"1"}]}`},
+
+	// A service's name is one token.
+	{"svc.get.web", ``, `{"name":"web","statuses":["passing","warning"],"limit":1000}`},
+	{"svc.get.web", `{"name":"db"}`, refused("name")},
+	{"svc.get.web.api", ``, refused("name")},
+	{"svc.get.web%2Eapi", ``, `{"name":"web.api","statuses":["passing","warning"],"limit":1000}`},
+	{"svc.register.web", `{"id":"1"}`, `{"name":"web","id":"1","status":"passing"}`},
+	{"svc.register.web", `{"name":"db","id":"1"}`, refused("name")},
+	{"svc.heartbeat.web", `{"id":"1"}`, `{"name":"web","id":"1"}`},
+	{"svc.heartbeat.web", `{"name":"w","id":"1"}`, refused("name")},
+	{"svc.deregister.web", `{"id":"1"}`, `{"name":"web","id":"1"}`},
+	{"svc.deregister.web", `{"name":"web/","id":"1"}`, refused("name")},
+
+	// What takes nothing appended.
+	{"svc.list.web", ``, refused("subject")},
+	{"store.status.now", ``, refused("subject")},
+	{"svc.list", `{"prefix":"w"}`, `{"prefix":"w","limit":1000}`},
+	{"store.status", ``, `{}`},
+}
+
+func refused(field string) string { return "invalid " + field }
+
 func TestBinding(t *testing.T) {
-	refused := func(field string) string { return "invalid " + field }
-	cases := []struct{ subject, payload, want string }{
-		// The key may be left out, and if it is given it must be the same.
-		{"kv.get.config.host", ``, `{"key":"config/host"}`},
-		{"kv.get.config.host", `{}`, `{"key":"config/host"}`},
-		{"kv.get.config.host", `{"key":null}`, `{"key":"config/host"}`},
-		{"kv.get.config.host", `{"key":"config/host"}`, `{"key":"config/host"}`},
-		{"kv.get.config.host", `{"key":"config.host"}`, refused("key")},
-		{"kv.get.config.host", `{"key":"config/hosts"}`, refused("key")},
-		{"kv.get.config%2Ehost", ``, `{"key":"config.host"}`},
-		{"kv.get", `{"key":"config/host"}`, `{"key":"config/host"}`},
-		{"kv.get", ``, refused("key")},
-		{"kv.get.%", ``, refused("key")},   // the empty key
-		{"kv.get.%FF", ``, refused("key")}, // canonical, but not UTF-8
-		{"kv.get.a%0Ab", ``, refused("key")},
-		{"kv.set.a", `{"value":"1"}`, `{"key":"a","value":"1"}`},
-		{"kv.set.a", `{"key":"b","value":"1"}`, refused("key")},
-		{"kv.set.a", ``, refused("value")},
-		{"kv.delete.a", ``, `{"key":"a"}`},
-		{"kv.delete.a", `{"key":"b"}`, refused("key")},
-		{"kv.touch.a", `{"ttl_ms":0}`, `{"key":"a","ttl_ms":0}`},
-		{"kv.touch.a", `{"key":"a/"}`, refused("key")},
-		{"kv.increment.a", ``, `{"key":"a","by":1}`},
-		{"kv.increment.a", `{"key":"A"}`, refused("key")},
-
-		// Tails that are not canonical.
-		{"kv.get.config%2ehost", ``, refused("subject")},
-		{"kv.get.c%6Fnfig", ``, refused("subject")},
-		{"kv.get.config%2Fhost", ``, refused("subject")},
-		{"kv.get.a*", ``, refused("subject")},
-		{"kv.get.*", ``, refused("subject")},
-		{"kv.get.>", ``, refused("subject")},
-		{"kv.set.a%", `{"value":"1"}`, refused("subject")},
-		{"kv.list.%2F", ``, refused("subject")},
-		{"batch.apply.é", `{"ops":[{"op":"kv.delete","key":"é/a"}]}`, refused("subject")},
-
-		// A prefix: nothing outside, and not the prefix's own key.
-		{"kv.list.config", ``, `{"prefix":"config/","limit":1000}`},
-		{"kv.list.config", `{"prefix":"config/"}`, `{"prefix":"config/","limit":1000}`},
-		{"kv.list.config", `{"prefix":"config/db/","limit":5}`, `{"prefix":"config/db/","limit":5}`},
-		{"kv.list.config", `{"prefix":"config"}`, refused("prefix")},
-		{"kv.list.config", `{"prefix":"conf"}`, refused("prefix")},
-		{"kv.list.config", `{"prefix":"other/"}`, refused("prefix")},
-		{"kv.list.%", ``, `{"prefix":"/","limit":1000}`},
-		{"kv.list", ``, `{"limit":1000}`},
-		{"kv.clear.config", ``, `{"prefix":"config/","limit":1000}`},
-		{"kv.clear.config", `{"prefix":"c"}`, refused("prefix")},
-		{"kv.clear.config", `{"prefix":"config"}`, refused("prefix")},
-		{"kv.clear", ``, refused("prefix")},
-		{"batch.get.config", `{"keys":["config/a","config/b/c"]}`, `{"keys":["config/a","config/b/c"]}`},
-		{"batch.get.config", `{"keys":["config/a","config"]}`, refused("keys[1].key")},
-		{"batch.get.config", `{"keys":["configs/a"]}`, refused("keys[0].key")},
-		{"batch.get.config", ``, refused("keys")},
-
-		// A batch: its ops and its conditions, and keys only.
-		{"batch.apply.config", `{"ops":[{"op":"kv.set","key":"config/a","value":"1"}],"if":[{"key":"config/b","revision":0}]}`,
-			`{"ops":[{"op":"kv.set","key":"config/a","value":"1"}],"if":[{"key":"config/b","revision":0}]}`},
-		{"batch.apply.config", `{"ops":[{"op":"kv.delete","key":"config/a"},{"op":"kv.delete","key":"other/a"}]}`, refused("ops[1].key")},
-		{"batch.apply.config", `{"ops":[{"op":"kv.delete","key":"config"}]}`, refused("ops[0].key")},
-		{"batch.apply.config", `{"ops":[{"op":"kv.touch","key":"x"}]}`, refused("ops[0].key")},
-		{"batch.apply.config", `{"ops":[{"op":"kv.increment","key":"x"}]}`, refused("ops[0].key")},
-		{"batch.apply.config", `{"ops":[{"op":"kv.delete","key":"config/a"}],"if":[{"key":"other/a","revision":1}]}`, refused("if[0].key")},
-		{"batch.apply.config", `{"ops":[{"op":"kv.delete","key":"config/a"}],"if":[{"name":"web","id":"1","revision":1}]}`, refused("if[0].key")},
-		{"batch.apply.config", `{"ops":[{"op":"svc.deregister","name":"config/","id":"1"}]}`, refused("ops[0].op")},
-		{"batch.apply.config", `{"ops":[{"op":"svc.register","name":"web","id":"1"}]}`, refused("ops[0].op")},
-		{"batch.apply.config", `{}`, refused("ops")},
-		{"batch.apply", `{"ops":[{"op":"svc.deregister","name":"web","id":"1"}]}`, `{"ops":[{"op":"svc.deregister","name":"web","id":"1"}]}`},
-
-		// A service's name is one token.
-		{"svc.get.web", ``, `{"name":"web","statuses":["passing","warning"],"limit":1000}`},
-		{"svc.get.web", `{"name":"db"}`, refused("name")},
-		{"svc.get.web.api", ``, refused("name")},
-		{"svc.get.web%2Eapi", ``, `{"name":"web.api","statuses":["passing","warning"],"limit":1000}`},
-		{"svc.register.web", `{"id":"1"}`, `{"name":"web","id":"1","status":"passing"}`},
-		{"svc.register.web", `{"name":"db","id":"1"}`, refused("name")},
-		{"svc.heartbeat.web", `{"id":"1"}`, `{"name":"web","id":"1"}`},
-		{"svc.heartbeat.web", `{"name":"w","id":"1"}`, refused("name")},
-		{"svc.deregister.web", `{"id":"1"}`, `{"name":"web","id":"1"}`},
-		{"svc.deregister.web", `{"name":"web/","id":"1"}`, refused("name")},
-
-		// What takes nothing appended.
-		{"svc.list.web", ``, refused("subject")},
-		{"store.status.now", ``, refused("subject")},
-		{"svc.list", `{"prefix":"w"}`, `{"prefix":"w","limit":1000}`},
-		{"store.status", ``, `{}`},
-	}
-	for _, c := range cases {
+	for _, c := range bindings {
 		if got := understood(t, c.subject, c.payload); got != c.want {
 			t.Errorf("%s %s\n got %s\nwant %s", c.subject, c.payload, got, c.want)
 		}

@@ -46,10 +46,10 @@ const (
 	ReasonEpoch       = "epoch"       // a new epoch, whose event was not seen
 )
 
-// Update is one step of a [Client.Follow]. Key (or Name and ID), Revision and
-// Epoch are always set, in a Put also Value (or Instance). What a load tells
-// has no CommitRevision, PreviousRevision and TimeMs, and what it found gone
-// has the revision of the load.
+// Update is one step of a [Client.Follow]. Revision and Epoch are always set,
+// in a Put or Delete also Key (or Name and ID), in a Put also Value (or
+// Instance). What a load tells has no CommitRevision, PreviousRevision and
+// TimeMs, and what it found gone has the revision of the load.
 type Update struct {
 	Kind Kind
 	codec.Change
@@ -78,9 +78,12 @@ type Update struct {
 // [Options.FollowBuffer] overflowed, and, following everything, where a
 // revision is missing. It then tells only what differs.
 //
-// The changes come from the live feed, which tells the newest state soon and
-// not necessarily each state between: what changed while Follow was not
-// connected is told as one difference.
+// The changes come from the live feed, which the broker delivers at most once.
+// So Follow tells the newest state, but not each state between: what changed
+// while it was not connected is one difference. And should the broker lose an
+// event between healthy connections (at a change of a JetStream leader),
+// following everything sees it at the next event or within a minute, following
+// a prefix within ten minutes: it then lists again, silently.
 //
 // The error is the last thing told: ctx's own where it ended, or a refusal. A
 // store that cannot be reached ends only the first load; later Follow waits

@@ -42,6 +42,10 @@ type lost struct{ reason string }
 // Error returns the reason.
 func (l *lost) Error() string { return "subjects: changes may be missing: " + l.reason }
 
+// listAfter is the number of checks after which a follower of a prefix lists
+// again: 10 minutes.
+const listAfter = 20
+
 // Loads that follow one another pause longer and longer, until one has stood
 // for keepPace.
 const (
@@ -108,6 +112,10 @@ func (f *follower) once(ctx context.Context) error {
 	if err := f.list(ctx); err != nil {
 		return err
 	}
+	f.loaded = true
+	if !f.tell(Loaded, codec.Change{Revision: f.start, Epoch: f.epoch}) {
+		return errLeft
+	}
 	return f.live(ctx)
 }
 
@@ -169,7 +177,7 @@ func (f *follower) drain(ctx context.Context) error {
 	}
 }
 
-// sweep tells what the load has not found, and then that the load is complete.
+// sweep tells what the load has not found.
 func (f *follower) sweep() error {
 	for name, h := range f.held {
 		if h.load == f.load || h.revision > f.start {
@@ -185,18 +193,16 @@ func (f *follower) sweep() error {
 			return errLeft
 		}
 	}
-	f.loaded = true
-	if !f.tell(Loaded, codec.Change{Revision: f.start, Epoch: f.epoch}) {
-		return errLeft
-	}
 	return nil
 }
 
 // live tells changes as they come. It returns where something may be missing.
+// Following everything, a missing event shows; otherwise only another list can
+// tell, so that one is made now and then.
 func (f *follower) live(ctx context.Context) error {
 	check := time.NewTicker(f.c.check)
 	defer check.Stop()
-	for {
+	for checks := 1; ; {
 		select {
 		case m := <-f.events:
 			if err := f.event(m); err != nil {
@@ -206,6 +212,12 @@ func (f *follower) live(ctx context.Context) error {
 			return f.reconnected(s)
 		case <-check.C:
 			if err := f.compare(ctx); err != nil {
+				return err
+			}
+			if checks++; f.dense || checks%listAfter != 0 {
+				continue
+			}
+			if err := f.list(ctx); err != nil {
 				return err
 			}
 		case <-ctx.Done():

@@ -315,6 +315,8 @@ func TestContexts(t *testing.T) {
 		}
 	}
 	write("context/good.json", `{"url": "`+url+`"}`)
+	broker := plainBroker(t)
+	write("context/broker.json", `{"url": "`+broker+`"}`)
 	write("context/bad.json", `{"url": "nats://127.0.0.1:1", "user": "nobody", "password": "x"}`)
 	do(t, "kv set a 1 --context good")
 	write("context.txt", "good")
@@ -329,9 +331,9 @@ func TestContexts(t *testing.T) {
 	// serve does not take the selected context, nor NATS's environment.
 	t.Setenv("NATS_URL", "nats://127.0.0.1:1")
 	serveMemory(t)
-	p := start(t, "serve", "--engine", "memory", "--context", "good", "--subject-prefix", "two")
-	if got := p.ready(); got != url {
-		t.Errorf("joined %s, want %s", got, url)
+	p := start(t, "serve", "--engine", "memory", "--context", "broker")
+	if got := p.ready(); got != broker {
+		t.Errorf("joined %s, want %s", got, broker)
 	}
 	p.stop()
 	p.end()

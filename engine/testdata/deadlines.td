@@ -223,74 +223,143 @@ svc.heartbeat {"name":"web","id":"1"}
 
 === What is due expires by itself, each with a commit of its own
 kv.set {"key":"a","value":"1","ttl_ms":10}
+= {"store_revision":1,"epoch":1000000,"revision":1,"created":true,"expires_at_ms":1000010}
+> {"revision":1,"epoch":1000000,"op":"set","key":"a","previous_revision":0,"commit_revision":1,"time_ms":1000000,"value":"1","ttl_ms":10,"expires_at_ms":1000010}
 kv.set {"key":"b","value":"1","ttl_ms":20}
+= {"store_revision":2,"epoch":1000000,"revision":2,"created":true,"expires_at_ms":1000020}
+> {"revision":2,"epoch":1000000,"op":"set","key":"b","previous_revision":0,"commit_revision":2,"time_ms":1000000,"value":"1","ttl_ms":20,"expires_at_ms":1000020}
 kv.set {"key":"c","value":"1","ttl_ms":20}
+= {"store_revision":3,"epoch":1000000,"revision":3,"created":true,"expires_at_ms":1000020}
+> {"revision":3,"epoch":1000000,"op":"set","key":"c","previous_revision":0,"commit_revision":3,"time_ms":1000000,"value":"1","ttl_ms":20,"expires_at_ms":1000020}
 svc.register {"name":"web","id":"1","ttl_ms":20}
+= {"store_revision":4,"epoch":1000000,"revision":4,"id":"1","created":true,"expires_at_ms":1000020}
+> {"revision":4,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":0,"commit_revision":4,"time_ms":1000000,"ttl_ms":20,"expires_at_ms":1000020,"instance":{"name":"web","id":"1","status":"passing","ttl_ms":20,"expires_at_ms":1000020,"revision":4,"created_revision":4}}
 sweep
 advance 10ms
 sweep
+> {"revision":5,"epoch":1000000,"op":"expire","key":"a","previous_revision":1,"commit_revision":5,"time_ms":1000010}
 status
+= keys=2 instances=1 revision=5 epoch=1000000 announced=0 outbox=5
 advance 10ms
 sweep
+> {"revision":6,"epoch":1000000,"op":"expire","name":"web","id":"1","previous_revision":4,"commit_revision":6,"time_ms":1000020,"instance":{"name":"web","id":"1","status":"passing","ttl_ms":20,"expires_at_ms":1000020,"revision":4,"created_revision":4}}
+> {"revision":7,"epoch":1000000,"op":"expire","key":"c","previous_revision":3,"commit_revision":7,"time_ms":1000020}
+> {"revision":8,"epoch":1000000,"op":"expire","key":"b","previous_revision":2,"commit_revision":8,"time_ms":1000020}
 sweep
 status
+= keys=0 instances=0 revision=8 epoch=1000000 announced=0 outbox=8
 
 === A deadline that moved is met where it moved to
 kv.set {"key":"a","value":"1","ttl_ms":100}
+= {"store_revision":1,"epoch":1000000,"revision":1,"created":true,"expires_at_ms":1000100}
+> {"revision":1,"epoch":1000000,"op":"set","key":"a","previous_revision":0,"commit_revision":1,"time_ms":1000000,"value":"1","ttl_ms":100,"expires_at_ms":1000100}
 kv.touch {"key":"a","ttl_ms":10}
+= {"store_revision":1,"epoch":1000000,"revision":1,"expires_at_ms":1000010}
 kv.set {"key":"b","value":"1","ttl_ms":10}
+= {"store_revision":2,"epoch":1000000,"revision":2,"created":true,"expires_at_ms":1000010}
+> {"revision":2,"epoch":1000000,"op":"set","key":"b","previous_revision":0,"commit_revision":2,"time_ms":1000000,"value":"1","ttl_ms":10,"expires_at_ms":1000010}
 kv.touch {"key":"b","ttl_ms":100}
+= {"store_revision":2,"epoch":1000000,"revision":2,"expires_at_ms":1000100}
 kv.set {"key":"c","value":"1","ttl_ms":10}
+= {"store_revision":3,"epoch":1000000,"revision":3,"created":true,"expires_at_ms":1000010}
+> {"revision":3,"epoch":1000000,"op":"set","key":"c","previous_revision":0,"commit_revision":3,"time_ms":1000000,"value":"1","ttl_ms":10,"expires_at_ms":1000010}
 kv.set {"key":"c","value":"2"}
+= {"store_revision":4,"epoch":1000000,"revision":4,"created":false}
+> {"revision":4,"epoch":1000000,"op":"set","key":"c","previous_revision":3,"commit_revision":4,"time_ms":1000000,"value":"2"}
 kv.set {"key":"d","value":"1","ttl_ms":10}
+= {"store_revision":5,"epoch":1000000,"revision":5,"created":true,"expires_at_ms":1000010}
+> {"revision":5,"epoch":1000000,"op":"set","key":"d","previous_revision":0,"commit_revision":5,"time_ms":1000000,"value":"1","ttl_ms":10,"expires_at_ms":1000010}
 kv.delete {"key":"d"}
+= {"store_revision":6,"epoch":1000000,"revision":6,"deleted":true}
+> {"revision":6,"epoch":1000000,"op":"delete","key":"d","previous_revision":5,"commit_revision":6,"time_ms":1000000}
 kv.set {"key":"d","value":"2","ttl_ms":20}
+= {"store_revision":7,"epoch":1000000,"revision":7,"created":true,"expires_at_ms":1000020}
+> {"revision":7,"epoch":1000000,"op":"set","key":"d","previous_revision":0,"commit_revision":7,"time_ms":1000000,"value":"2","ttl_ms":20,"expires_at_ms":1000020}
 kv.set {"key":"e","value":"1","ttl_ms":10}
+= {"store_revision":8,"epoch":1000000,"revision":8,"created":true,"expires_at_ms":1000010}
+> {"revision":8,"epoch":1000000,"op":"set","key":"e","previous_revision":0,"commit_revision":8,"time_ms":1000000,"value":"1","ttl_ms":10,"expires_at_ms":1000010}
 kv.set {"key":"e","value":"2","keep_ttl":true}
+= {"store_revision":9,"epoch":1000000,"revision":9,"created":false,"expires_at_ms":1000010}
+> {"revision":9,"epoch":1000000,"op":"set","key":"e","previous_revision":8,"commit_revision":9,"time_ms":1000000,"value":"2","ttl_ms":10,"expires_at_ms":1000010}
 kv.set {"key":"f","value":"1","ttl_ms":10}
+= {"store_revision":10,"epoch":1000000,"revision":10,"created":true,"expires_at_ms":1000010}
+> {"revision":10,"epoch":1000000,"op":"set","key":"f","previous_revision":0,"commit_revision":10,"time_ms":1000000,"value":"1","ttl_ms":10,"expires_at_ms":1000010}
 kv.touch {"key":"f","ttl_ms":0}
+= {"store_revision":10,"epoch":1000000,"revision":10}
 kv.touch {"key":"f","ttl_ms":30}
+= {"store_revision":10,"epoch":1000000,"revision":10,"expires_at_ms":1000030}
 advance 10ms
 sweep
+> {"revision":11,"epoch":1000000,"op":"expire","key":"a","previous_revision":1,"commit_revision":11,"time_ms":1000010}
+> {"revision":12,"epoch":1000000,"op":"expire","key":"e","previous_revision":9,"commit_revision":12,"time_ms":1000010}
 advance 10ms
 sweep
+> {"revision":13,"epoch":1000000,"op":"expire","key":"d","previous_revision":7,"commit_revision":13,"time_ms":1000020}
 advance 10ms
 sweep
+> {"revision":14,"epoch":1000000,"op":"expire","key":"f","previous_revision":10,"commit_revision":14,"time_ms":1000030}
 advance 70ms
 sweep
+> {"revision":15,"epoch":1000000,"op":"expire","key":"b","previous_revision":2,"commit_revision":15,"time_ms":1000100}
 status
+= keys=1 instances=0 revision=15 epoch=1000000 announced=0 outbox=15
 
 === A refused batch moves no deadline
 kv.set {"key":"a","value":"1","ttl_ms":10}
+= {"store_revision":1,"epoch":1000000,"revision":1,"created":true,"expires_at_ms":1000010}
+> {"revision":1,"epoch":1000000,"op":"set","key":"a","previous_revision":0,"commit_revision":1,"time_ms":1000000,"value":"1","ttl_ms":10,"expires_at_ms":1000010}
 kv.set {"key":"b","value":"1"}
+= {"store_revision":2,"epoch":1000000,"revision":2,"created":true}
+> {"revision":2,"epoch":1000000,"op":"set","key":"b","previous_revision":0,"commit_revision":2,"time_ms":1000000,"value":"1"}
 batch.apply {"ops":[{"op":"kv.touch","key":"a","ttl_ms":100},{"op":"kv.set","key":"b","value":"2","ttl_ms":10},{"op":"kv.touch","key":"none"}]}
+! {"store_revision":2,"epoch":1000000,"code":"not_found","message":"ops[2]: there is no key \"none\"","temporary":false,"field":"ops[2]","index":2,"key":"none"}
 advance 10ms
 sweep
+> {"revision":3,"epoch":1000000,"op":"expire","key":"a","previous_revision":1,"commit_revision":3,"time_ms":1000010}
 status
+= keys=1 instances=0 revision=3 epoch=1000000 announced=0 outbox=3
 
 === Heartbeats keep an instance
 svc.register {"name":"web","id":"1","ttl_ms":10}
+= {"store_revision":1,"epoch":1000000,"revision":1,"id":"1","created":true,"expires_at_ms":1000010}
+> {"revision":1,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":0,"commit_revision":1,"time_ms":1000000,"ttl_ms":10,"expires_at_ms":1000010,"instance":{"name":"web","id":"1","status":"passing","ttl_ms":10,"expires_at_ms":1000010,"revision":1,"created_revision":1}}
 advance 5ms
 svc.heartbeat {"name":"web","id":"1"}
+= {"store_revision":1,"epoch":1000000,"revision":1,"expires_at_ms":1000015}
 advance 5ms
 sweep
 svc.heartbeat {"name":"web","id":"1"}
+= {"store_revision":1,"epoch":1000000,"revision":1,"expires_at_ms":1000020}
 advance 1s
 sweep
+> {"revision":2,"epoch":1000000,"op":"expire","name":"web","id":"1","previous_revision":1,"commit_revision":2,"time_ms":1001010,"instance":{"name":"web","id":"1","status":"passing","ttl_ms":10,"expires_at_ms":1000020,"revision":1,"created_revision":1}}
 svc.heartbeat {"name":"web","id":"1"}
+! {"store_revision":2,"epoch":1000000,"code":"not_found","message":"there is no instance \"1\" of \"web\"","temporary":false,"name":"web","id":"1"}
 
 === Heartbeats outlive a clean restart, and what is due after one expires
 svc.register {"name":"web","id":"1","ttl_ms":100}
+= {"store_revision":1,"epoch":1000000,"revision":1,"id":"1","created":true,"expires_at_ms":1000100}
+> {"revision":1,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":0,"commit_revision":1,"time_ms":1000000,"ttl_ms":100,"expires_at_ms":1000100,"instance":{"name":"web","id":"1","status":"passing","ttl_ms":100,"expires_at_ms":1000100,"revision":1,"created_revision":1}}
 svc.register {"name":"web","id":"2","ttl_ms":100}
+= {"store_revision":2,"epoch":1000000,"revision":2,"id":"2","created":true,"expires_at_ms":1000100}
+> {"revision":2,"epoch":1000000,"op":"register","name":"web","id":"2","previous_revision":0,"commit_revision":2,"time_ms":1000000,"ttl_ms":100,"expires_at_ms":1000100,"instance":{"name":"web","id":"2","status":"passing","ttl_ms":100,"expires_at_ms":1000100,"revision":2,"created_revision":2}}
 kv.set {"key":"a","value":"1","ttl_ms":100}
+= {"store_revision":3,"epoch":1000000,"revision":3,"created":true,"expires_at_ms":1000100}
+> {"revision":3,"epoch":1000000,"op":"set","key":"a","previous_revision":0,"commit_revision":3,"time_ms":1000000,"value":"1","ttl_ms":100,"expires_at_ms":1000100}
 advance 90ms
 svc.heartbeat {"name":"web","id":"1"}
+= {"store_revision":3,"epoch":1000000,"revision":1,"expires_at_ms":1000190}
 advance 20ms
 reopen
 svc.get {"name":"web"}
+= {"store_revision":3,"epoch":1000000,"instances":[{"name":"web","id":"1","status":"passing","ttl_ms":100,"expires_at_ms":1000210,"revision":1,"created_revision":1}]}
 sweep
+> {"revision":4,"epoch":1000000,"op":"expire","key":"a","previous_revision":3,"commit_revision":4,"time_ms":1000110}
+> {"revision":5,"epoch":1000000,"op":"expire","name":"web","id":"2","previous_revision":2,"commit_revision":5,"time_ms":1000110,"instance":{"name":"web","id":"2","status":"passing","ttl_ms":100,"expires_at_ms":1000100,"revision":2,"created_revision":2}}
 advance 99ms
 sweep
 advance 1ms
 sweep
+> {"revision":6,"epoch":1000000,"op":"expire","name":"web","id":"1","previous_revision":1,"commit_revision":6,"time_ms":1000210,"instance":{"name":"web","id":"1","status":"passing","ttl_ms":100,"expires_at_ms":1000210,"revision":1,"created_revision":1}}
 status
+= keys=0 instances=0 revision=6 epoch=1000000 announced=0 outbox=6

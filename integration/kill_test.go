@@ -1,0 +1,107 @@
+package integration
+
+import (
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// storeEpoch is the epoch that the store is in, and its revision.
+func storeEpoch(t testing.TB, nc *nats.Conn) (epoch, revision int64) {
+	t.Helper()
+	status := must(t, nc, "store.status", "")
+	return status["epoch"].(int64), status["store_revision"].(int64)
+}
+
+// killTime is how long the load of a round goes on: not the same in each.
+func killTime(round int) time.Duration {
+	base := forShort(250*time.Millisecond, 2*time.Second)
+	return base + base*time.Duration(round%5)/4
+}
+
+// killRounds is how often each of the two tests kills: twenty times together.
+func killRounds() int {
+	if long {
+		return 20
+	}
+	return 10
+}
+
+// TestKillUnderLoad ends the store with kill -9 while 64 clients write, and
+// its own broker with it. Every acknowledged write is there afterwards, nothing
+// is applied by half, and the epoch says that the feed may have a gap.
+func TestKillUnderLoad(t *testing.T) {
+	p := serve(t)
+	l := newLoad(t)
+	var epoch, revision int64
+	total := 0
+	for round := range killRounds() {
+		nc := p.connect(nats.NoReconnect())
+		before, now := epoch, revision
+		if epoch, revision = storeEpoch(t, nc); epoch <= before || revision < now {
+			t.Fatalf("round %d: epoch %d revision %d after epoch %d revision %d", round, epoch, revision, before, now)
+		}
+		l.verify(nc)
+		w := watch(t, nc)
+		l.start(p.url, true)
+		pause(t, killTime(round))
+		_, revision = storeEpoch(t, nc)
+		p.kill()
+		acked := l.end()
+		total += acked
+		if w.drain(); acked == 0 || len(w.events) == 0 {
+			t.Fatalf("round %d: %d writes were acknowledged and %d events seen", round, acked, len(w.events))
+		}
+		w.checkOrder()
+		if t.Failed() {
+			t.Fatalf("in round %d", round)
+		}
+		p = p.again()
+	}
+	nc := p.connect()
+	l.verify(nc)
+	t.Logf("%d acknowledged writes in %d rounds", total, killRounds())
+	p.stop()
+}
+
+// TestKillOnForeignBroker is the same on a broker that stays: so one plain
+// subscriber sees the feed of all rounds, dense over every kill.
+func TestKillOnForeignBroker(t *testing.T) {
+	b := startBroker(t)
+	p := join(t, b)
+	nc := p.connect()
+	w := watch(t, nc)
+	l := newLoad(t)
+	for round := range killRounds() {
+		l.start(b.url, false)
+		pause(t, killTime(round))
+		p.kill()
+		l.interrupt()
+		p = launch(t, p.args...).mustBeReady()
+		set(t, nc, "mark", "1")
+		l.end()
+		l.verify(nc)
+		if t.Failed() {
+			t.Fatalf("in round %d", round)
+		}
+	}
+	w.upTo(set(t, nc, "mark", "2"))
+	events := w.checkOrder()
+	if events[0].Revision != 1 {
+		t.Errorf("the feed begins with revision %d", events[0].Revision)
+	}
+	gaps := 0
+	for _, e := range events {
+		if e.Op == "changed" {
+			gaps++
+			if e.Reason != "gap" || e.subject != "store.changed.gap" {
+				t.Errorf("%s is announced on %s", e.raw, e.subject)
+			}
+		}
+	}
+	if gaps != killRounds() {
+		t.Errorf("%d of %d kills opened a new epoch on the feed", gaps, killRounds())
+	}
+	sameState(t, fold(t, events), contents(t, nc, ""))
+}
