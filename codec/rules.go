@@ -131,8 +131,12 @@ func checkLimit(limit, most int64) *Error {
 }
 
 // Millis is a duration in the contract's unit. It rounds up, so that a
-// deadline is never early.
+// deadline is never early, and away from 0, so that a negative duration is
+// refused and never taken for none.
 func Millis(d time.Duration) int64 {
+	if d < 0 {
+		return int64((d - time.Millisecond + 1) / time.Millisecond)
+	}
 	return int64((d + time.Millisecond - 1) / time.Millisecond)
 }
 

@@ -106,12 +106,14 @@ func (a *alone) subscribe() (err error) {
 }
 
 // say tells the claim to every other store.
-func (a *alone) say() error {
-	err := a.c.conn.Publish(a.subject, a.payload)
-	if errors.Is(err, nats.ErrReconnectBufExceeded) {
-		return nil // it is said after the reconnect
+func (a *alone) say() { a.publish(a.subject) }
+
+// publish is said again in a few seconds, so that an error is nothing to act
+// on.
+func (a *alone) publish(subject string) {
+	if err := a.c.conn.Publish(subject, a.payload); err != nil {
+		a.c.log.Debug("the claim was not sent", "error", err)
 	}
-	return err
 }
 
 // judge answers another store's claim, and returns an error if it is ours that
@@ -122,15 +124,13 @@ func (a *alone) judge(m *nats.Msg) error {
 		return nil
 	}
 	if reply := a.c.replySubject(m.Reply); reply != "" {
-		if err := a.c.conn.Publish(reply, a.payload); err != nil {
-			return err
-		}
+		a.publish(reply)
 	}
 	if a.mine.youngerThan(other) {
 		return a.leave(other)
 	}
 	if m.Reply == "" {
-		return a.say()
+		a.say()
 	}
 	return nil
 }
@@ -182,9 +182,7 @@ func (c *consumer) look(ctx context.Context) error {
 	if !c.conn.IsConnected() {
 		return nil
 	}
-	if err := c.alone.say(); err != nil {
-		return err
-	}
+	c.alone.say()
 	return c.checkStreams(ctx)
 }
 

@@ -124,7 +124,8 @@ func (c *consumer) open(ctx context.Context) error {
 		return err
 	}
 	// Whoever came at the same time has subscribed by now, or sees this.
-	return c.alone.say()
+	c.alone.say()
+	return nil
 }
 
 // subscribe subscribes every endpoint, alone and with something appended: the
@@ -145,7 +146,7 @@ func (c *consumer) subscribe() error {
 			c.subs = append(c.subs, sub)
 		}
 	}
-	if err := flush(c.conn, c.o.stopTimeout()); err != nil {
+	if err := flush(c.conn, confirmWithin); err != nil {
 		return fmt.Errorf("the broker does not confirm the subscriptions: %w", err)
 	}
 	// A subscription that the broker refuses is only an error of the
@@ -209,6 +210,7 @@ func (c *consumer) unsubscribe() {
 	if err := flush(c.conn, c.o.stopTimeout()); err != nil {
 		c.log.Warn("the broker did not confirm the end of the subscriptions", "error", err)
 	}
+	c.countLost()
 	for _, sub := range append(c.subs, c.alone.sub) {
 		if sub != nil {
 			_ = sub.Unsubscribe() // nothing is delivered after this

@@ -351,9 +351,12 @@ func TestLostIsCounted(t *testing.T) {
 	store, r, nc := serveFake(t, func(o *consumer.Options) { o.MaxPending, o.Tick = 10, tick })
 	admit := store.block()
 	defer admit()
-	for range 100 {
+	for i := range 100 {
 		if err := nc.Publish("kv.set", []byte(`{"key":"k","value":""}`)); err != nil {
 			t.Fatal(err)
+		}
+		if i == 0 {
+			until(t, "the intake waits", func() bool { return r.stats.Commands.Load() == 1 })
 		}
 	}
 	ask(t, nc, "kv.get.k", ``)

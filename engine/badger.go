@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
-	"syscall"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
@@ -228,24 +227,8 @@ func (b *badgerBackend) Capacity() (entries int, bytes int64) {
 	return int(b.db.MaxBatchCount()) - 1, b.db.MaxBatchSize() - 64
 }
 
-// Size implements [backend]. It counts blocks, since the logs are sparse files.
-func (b *badgerBackend) Size() int64 {
-	files, err := os.ReadDir(b.dir)
-	if err != nil {
-		return 0
-	}
-	var size int64
-	for _, f := range files {
-		info, err := f.Info()
-		if err != nil {
-			continue // compacted away since
-		}
-		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-			size += int64(stat.Blocks) * 512
-		}
-	}
-	return size
-}
+// Size implements [backend].
+func (b *badgerBackend) Size() int64 { return dirSize(b.dir) }
 
 // Last implements [backend].
 func (b *badgerBackend) Last() uint64 { return b.last.Load() }
@@ -320,24 +303,6 @@ func (v *badgerView) Close() {
 		v.txn = nil
 		v.gate.done(v.ts)
 	}
-}
-
-// lockDir takes the lock that Badger and its tools take, so that the checks can
-// be made under it. It ends with the file, hence with the process.
-func lockDir(dir string) (*os.File, error) {
-	f, err := os.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if err == nil {
-		return f, nil
-	}
-	_ = f.Close()
-	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return nil, errors.New("another process uses this directory: stop it or choose another directory")
-	}
-	return nil, fmt.Errorf("lock: %w", err)
 }
 
 // checkDir refuses a database whose MANIFEST is missing: Badger would take it
@@ -419,25 +384,6 @@ func verifyTable(name string, opts table.Options) (err error) {
 		return err
 	}
 	return errors.Join(t.VerifyChecksum(), t.Close(-1))
-}
-
-// makePrivate closes the directory and its files to other users. Badger makes
-// new files readable for all, but nobody else gets through the directory.
-func makePrivate(dir string) error {
-	if err := os.Chmod(dir, 0o700); err != nil {
-		return err
-	}
-	files, err := os.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-	for _, f := range files {
-		err := os.Chmod(filepath.Join(dir, f.Name()), 0o600)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) { // compacted away since
-			return err
-		}
-	}
-	return nil
 }
 
 // badgerLog passes on what Badger logs. Its information is detail to us, and

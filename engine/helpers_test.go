@@ -26,8 +26,9 @@ const startMs = 1_000_000
 
 // testClock is a clock that stands still until it is moved.
 type testClock struct {
-	mu  sync.Mutex
-	now time.Time
+	mu    sync.Mutex
+	now   time.Time
+	asked chan struct{} // receives a value when somebody looks, if it is not nil
 }
 
 func newTestClock() *testClock { return &testClock{now: time.UnixMilli(startMs)} }
@@ -35,6 +36,10 @@ func newTestClock() *testClock { return &testClock{now: time.UnixMilli(startMs)}
 func (c *testClock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	select {
+	case c.asked <- struct{}{}:
+	default:
+	}
 	return c.now
 }
 
@@ -220,7 +225,11 @@ func (h *harness) get(key string) string {
 func (h *harness) refused(cmd codec.Command, code codec.Code) *codec.Error {
 	h.t.Helper()
 	reply, err := h.Apply(context.Background(), cmd)
-	return wantCode(h.t, err, code, fmt.Sprintf("%s gave %+v", cmd.Op(), reply))
+	what := cmd.Op()
+	if err == nil {
+		what += fmt.Sprintf(" gave %.300s", text(reply))
+	}
+	return wantCode(h.t, err, code, what)
 }
 
 // wantCode fails unless err is a refusal with a code.

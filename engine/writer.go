@@ -265,7 +265,7 @@ func (s *store) refusal(r *Request, err error) error {
 // readers.
 func (s *store) persist(st *state) error {
 	m := s.machine
-	if len(m.writes) == 0 && m.dedup.idle() {
+	if len(m.writes) == 0 && len(m.events) == 0 && m.dedup.idle() {
 		return nil // nothing but refusals, and commands that changed nothing
 	}
 	next := st.commit + 1

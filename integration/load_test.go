@@ -48,8 +48,8 @@ type client struct {
 	nc    *nats.Conn
 	under func() context.Context // of a request: it ends when no answer will come
 	goOn  bool                   // after an interruption
-	n     int             // requests so far
-	acked int             // of them, answered with a success
+	n     int                    // requests so far
+	acked int                    // of them, answered with a success
 	known map[string]*expectation
 
 	failures []error // what no answer may be

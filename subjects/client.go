@@ -137,28 +137,30 @@ func Do[Req, Resp any](ctx context.Context, c *Client, e Endpoint[Req, Resp], re
 	if c.nc.IsClosed() {
 		return nil, codec.Errorf(codec.Unavailable, "%s: the connection is closed", m.Subject)
 	}
-	ctx, cancel := c.bound(ctx)
-	defer cancel()
-	resp, err := e.attempt(ctx, c.nc, m, req)
-	if !worthRetrying(err) || pause(ctx, retryPause) != nil {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = time.Now().Add(c.timeout)
+	}
+	resp, err := e.askUntil(ctx, time.Now().Add(time.Until(deadline)/2), c.nc, m, req)
+	left := time.Until(deadline)
+	if !worthRetrying(err) || left <= 0 || pause(ctx, min(retryPause, left/4)) != nil {
 		return resp, err
 	}
-	again, second := e.ask(ctx, c.nc, m, req)
+	again, second := e.askUntil(ctx, deadline, c.nc, m, req)
 	if errors.Is(err, codec.ErrTimeout) && worthRetrying(second) {
 		return nil, err // the second was surely not applied, but the first may have been
 	}
 	return again, second
 }
 
-// retryPause is what a store that is busy or starting gets.
+// retryPause is what a store that is busy or starting gets, at most.
 const retryPause = 50 * time.Millisecond
 
-// attempt is the first of two: it takes at most half of the time.
-func (e Endpoint[Req, Resp]) attempt(ctx context.Context, nc *nats.Conn, m *nats.Msg, req *Req) (*Resp, error) {
-	deadline, _ := ctx.Deadline()
-	ctx, cancel := context.WithTimeout(ctx, time.Until(deadline)/2)
+// askUntil asks once.
+func (e Endpoint[Req, Resp]) askUntil(ctx context.Context, deadline time.Time, conn Conn, m *nats.Msg, req *Req) (*Resp, error) {
+	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	return e.ask(ctx, nc, m, req)
+	return e.ask(ctx, conn, m, req)
 }
 
 func worthRetrying(err error) bool {

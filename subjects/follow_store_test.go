@@ -18,6 +18,7 @@ func TestFollowModel(t *testing.T) {
 	b := broker(t)
 	store := newFakeStore(t, connect(t, b))
 	nc := connect(t, b)
+	ctx := within(t)
 	rapid.Check(t, func(t *rapid.T) {
 		c, err := subjects.NewClient(nc, subjects.Options{FollowBuffer: rapid.IntRange(4, 64).Draw(t, "buffer")})
 		if err != nil {
@@ -48,7 +49,7 @@ func TestFollowModel(t *testing.T) {
 				}
 			}
 		})
-		m := follow(t, c.Follow(context.Background(), prefix))
+		m := follow(t, c.Follow(ctx, prefix))
 		defer m.stop()
 		for range rapid.IntRange(1, 12).Draw(t, "steps") {
 			switch rapid.IntRange(0, 9).Draw(t, "step") {
@@ -72,7 +73,7 @@ func TestFollowModel(t *testing.T) {
 
 func TestFollowServices(t *testing.T) {
 	_, c := store(t, subjects.Options{Prefix: "prod"})
-	ctx := t.Context()
+	ctx := within(t)
 	register := func(name, id, note string) {
 		t.Helper()
 		if _, err := c.Register(ctx, codec.Register{Name: name, ID: id, Address: "10.0.0.1", Note: note, Status: codec.Critical}); err != nil {
@@ -138,7 +139,7 @@ func scribble(ctx context.Context, c *subjects.Client, w int) <-chan error {
 func TestFollowAStore(t *testing.T) {
 	t.Parallel()
 	b, c := store(t, subjects.Options{})
-	ctx := t.Context()
+	ctx := within(t)
 	var writers []<-chan error
 	for w := range 3 {
 		writers = append(writers, scribble(ctx, c, w))

@@ -1,10 +1,12 @@
 package subjects_test
 
 import (
+	"context"
 	"errors"
 	"iter"
 	"maps"
 	"slices"
+	"testing"
 
 	"pgregory.net/rapid"
 
@@ -20,6 +22,13 @@ type mirror struct {
 	keys map[string]subjects.Update
 	told []string // since the last time that someone looked
 	full bool     // everything was loaded
+}
+
+// within is for follows that must tell what is expected in time.
+func within(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 6*patience)
+	t.Cleanup(cancel)
+	return ctx
 }
 
 func follow(t rapid.TB, updates iter.Seq2[subjects.Update, error]) *mirror {

@@ -118,7 +118,7 @@ func (f *failure) hint() string {
 		if f.subject == "" {
 			return "start one with `sett serve`, or name yours: -s nats://HOST:4222, or --context NAME"
 		}
-		return fmt.Sprintf("asked on %s; another server is -s URL or --context NAME, `sett serve` starts a store", f.server)
+		return fmt.Sprintf("asked on %s; -s URL or --context NAME asks elsewhere", f.server)
 	case codec.Timeout:
 		if f.write {
 			return "it may have been applied: read before you repeat it; --timeout waits longer"

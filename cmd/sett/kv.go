@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -84,6 +85,12 @@ func readValue(a *app, arg string) ([]byte, error) {
 		return limited(f, codec.MaxValue)
 	}
 	return []byte(arg), nil
+}
+
+// limited reads everything, but no more than one byte beyond limit: enough to
+// find it too long.
+func limited(r io.Reader, limit int64) ([]byte, error) {
+	return io.ReadAll(io.LimitReader(r, limit+1))
 }
 
 // showPrevious tells what was there before, if it was asked for.

@@ -146,7 +146,7 @@ func (a *app) clear(cmd *cobra.Command, c *clearing) error {
 		if c.dryRun {
 			return a.showDoomed(keys)
 		}
-		if len(keys) > 0 && !a.confirm(fmt.Sprintf("Delete %s that begin with %q?", one("key", int64(len(keys))), c.req.Prefix)) {
+		if len(keys) > 0 && !a.confirm(fmt.Sprintf("Delete everything that begins with %q (%s)?", c.req.Prefix, one("key", int64(len(keys))))) {
 			return errors.New("nothing was deleted")
 		}
 	}

@@ -47,10 +47,10 @@ func (b *brokerLog) Tracef(format string, v ...any)  { b.log.Debug(sentence(form
 // Fatalf keeps the process alive: it is ours, and stops in order.
 func (b *brokerLog) Fatalf(format string, v ...any) {
 	text := sentence(format, v)
+	b.log.Error(text)
 	select {
 	case b.fatal <- text:
 	default:
-		b.log.Error(text)
 	}
 }
 

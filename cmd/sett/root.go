@@ -53,6 +53,9 @@ func (a *app) command() *cobra.Command {
 		if bad, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
 			return usagef(cmd, "--%s: %v", bad.GetFlag().Name, cause(bad))
 		}
+		if strings.HasPrefix(err.Error(), "unknown shorthand") {
+			return usagef(cmd, "%v; an argument that begins with - goes behind --", err)
+		}
 		return usagef(cmd, "%v", err)
 	})
 	a.addClientFlags(root.PersistentFlags())

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 
 	"github.com/nats-io/nats.go"
@@ -146,14 +147,12 @@ func (a *app) serve(ctx context.Context, f *serveFlags) error {
 	if err := link.connect(log); err != nil {
 		return err
 	}
+	defer context.AfterFunc(ctx, func() { log.Info("stopping") })()
 	err = consumer.Run(ctx, consumer.Options{
 		Conn: link.conn, Feed: link.feed, Store: store, StoreID: store.Status().StoreID,
 		Prefix: subjects.Prefix(f.prefix), Version: versionName(), Log: log,
 		Ready: func() { a.greet(log, f, link.url()) },
 	})
-	if err == nil {
-		log.Info("stopping")
-	}
 	return errors.Join(err, store.Close())
 }
 
@@ -177,14 +176,18 @@ func (a *app) greet(log *slog.Logger, f *serveFlags, url string) {
 	if !isTerminal(a.stdout) {
 		return
 	}
-	server := ""
+	name, server := "sett", ""
+	if strings.HasPrefix(os.Args[0], ".") {
+		name = os.Args[0] // it is not on the PATH
+	}
 	if url != defaultURL || otherBroker() {
 		server = " -s " + url
 	}
 	if f.prefix != "" {
 		server += " --subject-prefix " + f.prefix
 	}
-	fmt.Fprintf(a.stdout, "\nTry it in another terminal:  sett%[1]s kv set hello world && sett%[1]s kv get hello   (Ctrl-C here stops the store)\n\n", server)
+	name += server
+	fmt.Fprintf(a.stdout, "\nTry it in another terminal:  %[1]s kv set hello world && %[1]s kv get hello   (Ctrl-C here stops the store)\n\n", name)
 }
 
 // link is how the store is connected: commands and replies on one connection,

@@ -1,8 +1,14 @@
 package main
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -204,6 +210,43 @@ func TestNATSConfig(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A broker that speaks nothing but TLS still has its store.
+func TestNATSConfigTLS(t *testing.T) {
+	cert, key := selfSigned(t)
+	url := serveMemory(t, "--nats-config", config(t, fmt.Sprintf("tls { cert_file: %q, key_file: %q }", cert, key)))
+	step{args: "kv set a 1 --tlsca " + cert + " -s " + url, stdout: "~new"}.check(t)
+	step{args: "kv set a 1 -s " + url, code: 6, stderr: "~certificate"}.check(t)
+}
+
+// selfSigned writes a certificate for loopback, and its key.
+func selfSigned(t *testing.T) (cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	signed, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encoded, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name, kind string, data []byte) string {
+		name = filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(name, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: data}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	return write("cert.pem", "CERTIFICATE", signed), write("key.pem", "PRIVATE KEY", encoded)
 }
 
 func TestNATSConfigRefused(t *testing.T) {

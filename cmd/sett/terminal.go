@@ -1,9 +1,6 @@
 package main
 
-import (
-	"io"
-	"os"
-)
+import "os"
 
 // isTerminal reports whether people are at the other end. A character device
 // is close enough, but for the one that everything is sent to.
@@ -18,10 +15,4 @@ func isTerminal(stream any) bool {
 	}
 	null, err := os.Stat(os.DevNull)
 	return err != nil || !os.SameFile(info, null)
-}
-
-// limited reads everything, but no more than one byte beyond limit: enough to
-// find it too long.
-func limited(r io.Reader, limit int64) ([]byte, error) {
-	return io.ReadAll(io.LimitReader(r, limit+1))
 }

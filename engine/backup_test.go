@@ -1,0 +1,458 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/settkv/sett/codec"
+)
+
+// dump is everything that reads show, in JSON.
+func (h *harness) dump() string {
+	h.t.Helper()
+	keys, err := h.ListKeys(&codec.List{Limit: codec.MaxPage, ReturnValues: true}, codec.Fit{})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	var out strings.Builder
+	for i := range keys.Entries {
+		fmt.Fprintln(&out, text(&keys.Entries[i]))
+	}
+	names, err := h.ListServices()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for _, name := range names {
+		r := validService(&codec.GetService{Name: name, Statuses: []string{codec.Passing, codec.Warning, codec.Critical}})
+		found, err := h.ReadService(r, codec.Fit{})
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		for i := range found.Instances {
+			fmt.Fprintln(&out, text(&found.Instances[i]))
+		}
+	}
+	return out.String()
+}
+
+// filled gives a store one of everything.
+func (h *harness) filled() {
+	for i := range 30 {
+		h.set(fmt.Sprintf("k/%02d", i), fmt.Sprint("value ", i))
+	}
+	h.do(&codec.Delete{Key: "k/05"})
+	h.do(&codec.Set{Key: "binary", Value: bytes.Repeat([]byte{0xff, 0}, 50_000), TTLMs: 60_000})
+	h.do(&codec.Set{Key: "empty", Value: []byte{}})
+	h.do(&codec.Register{Name: "web", ID: "1", Tags: []string{"a"}, Meta: map[string]string{"b": "c"}, TTLMs: 5000, Note: "n"})
+	h.do(&codec.Register{Name: "web", ID: "2", Status: "critical"})
+	if err := h.SetService("data", []byte("opaque"), 0); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func (h *harness) backup() string {
+	h.t.Helper()
+	path := filepath.Join(h.t.TempDir(), "new", "backup")
+	if err := h.Backup(path); err != nil {
+		h.t.Fatal(err)
+	}
+	return path
+}
+
+func TestABackupRestoresIntoEitherEngine(t *testing.T) {
+	for _, from := range []string{Badger, Memory} {
+		for _, to := range []string{Badger, Memory} {
+			t.Run(from+" to "+to, func(t *testing.T) {
+				a, b := open(t, from), open(t, to)
+				a.filled()
+				b.set("other", "goes")
+				b.set("k/00", "goes too")
+				b.do(&codec.Register{Name: "web", ID: "3"})
+				if _, err := b.submit("x", "kv.set", &codec.Set{Key: "id", Value: []byte("1")}, []byte("p")); err != nil {
+					t.Fatal(err)
+				}
+				b.changes()
+				epoch := b.Position().Epoch
+				a.time.advance(time.Second)
+				if err := b.Restore(a.backup()); err != nil {
+					t.Fatal(err)
+				}
+				at := b.Position()
+				if last := a.Position().StoreRevision; at.StoreRevision != last+1 || at.Epoch <= epoch || at.Epoch <= a.Position().Epoch {
+					t.Errorf("restored at %+v, the backup is at %+v", at, a.Position())
+				}
+				// The grace of the instance with a TTL begins anew.
+				want := strings.ReplaceAll(a.dump(), fmt.Sprint(startMs+5000), fmt.Sprint(b.clock.ms()+5000))
+				if got := b.dump(); got != want {
+					t.Errorf("\n got %s\nwant %s", got, want)
+				}
+				if data, err := b.GetService("data"); err != nil || string(data) != "opaque" {
+					t.Errorf("%q %v", data, err)
+				}
+				c := b.changes()
+				if len(c) != 1 || c[0].Op != codec.OpChanged || c[0].Reason != codec.ReasonRestored || c[0].Revision != at.StoreRevision || c[0].Epoch != at.Epoch {
+					t.Errorf("announced %+v", c)
+				}
+				b.check()
+				b.set("k/00", "after")
+				if to == Badger {
+					id := b.Status().StoreID
+					b.reopen()
+					if b.Position().Epoch != at.Epoch || b.Status().StoreID != id {
+						t.Errorf("reopened in %+v as %s", b.Position(), b.Status().StoreID)
+					}
+				}
+				if b.get("k/00") != "after" || b.get("k/01") != "value 1" {
+					t.Error("lost after a restart")
+				}
+				b.time.advance(5 * time.Second)
+				if got := b.walkInstances(codec.GetService{Name: "web", Statuses: []string{"passing", "critical"}}, codec.Fit{}); !slices.Equal(got, []string{"2"}) {
+					t.Errorf("instances after their deadline: %q", got)
+				}
+			})
+		}
+	}
+}
+
+func TestARestoreNeverRepeatsARevision(t *testing.T) {
+	engines(t, func(t *testing.T, h *harness) {
+		h.set("a", "1")
+		old := h.backup()
+		for i := range 10 {
+			h.set("a", fmt.Sprint(i))
+		}
+		h.Announced(4)
+		h.time.advance(-time.Hour) // the wall clock says that the epoch is older
+		for i := range uint64(3) {
+			if err := h.Restore(old); err != nil {
+				t.Fatal(err)
+			}
+			if at := h.Position(); at.StoreRevision != 12+i || at.Epoch != startMs+1+i {
+				t.Errorf("restored at %+v", at)
+			}
+			if h.get("a") != "1" || h.AnnouncedRevision() != 11+i {
+				t.Errorf("a is %q, announced %d", h.get("a"), h.AnnouncedRevision())
+			}
+			wantDense(t, h.outboxAfter(h.AnnouncedRevision()), 12+i, 12+i)
+		}
+		if h.options.Kind == Badger {
+			h.crash()
+			if at := h.Position(); at.StoreRevision != 15 || at.Epoch != startMs+4 {
+				t.Errorf("after a crash at %+v", at)
+			}
+		}
+	})
+}
+
+// TestADamagedBackupIsRefusedAndNothingIsTouched cuts and flips every byte.
+func TestADamagedBackupIsRefusedAndNothingIsTouched(t *testing.T) {
+	engines(t, func(t *testing.T, h *harness) {
+		h.set("a", "1")
+		h.do(&codec.Register{Name: "web", ID: "1"})
+		good, err := os.ReadFile(h.backup())
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.set("a", "2")
+		before, at := h.dump(), h.Position()
+		path := filepath.Join(t.TempDir(), "damaged")
+		try := func(what string, data []byte) {
+			t.Helper()
+			if err := os.WriteFile(path, data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := h.Restore(path); err == nil {
+				t.Fatalf("%s: restored", what)
+			}
+			if h.Position() != at || h.dump() != before {
+				t.Fatalf("%s: refused, but something changed", what)
+			}
+		}
+		for i := range good {
+			try(fmt.Sprintf("cut at %d", i), good[:i])
+			flipped := slices.Clone(good)
+			flipped[i] ^= 0x10
+			try(fmt.Sprintf("flipped at %d", i), flipped)
+		}
+		try("longer", append(slices.Clone(good), 0))
+		try("twice", append(slices.Clone(good), good...))
+		if err := h.Restore(filepath.Join(t.TempDir(), "none")); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("a file that is not there: %v", err)
+		}
+		h.check()
+	})
+}
+
+// forge makes a backup whose sums are right, whatever it says.
+func forge(header backupHeader, records ...[2][]byte) []byte {
+	chunk := func(dst, b []byte) []byte { return append(binary.AppendUvarint(dst, uint64(len(b))), b...) }
+	out := chunk([]byte(backupMagic), codec.Append(nil, codec.Msgpack, &header))
+	for _, r := range records {
+		out = chunk(chunk(out, r[0]), r[1])
+	}
+	out = binary.AppendUvarint(append(out, 0), uint64(len(records)))
+	sum := sha256.Sum256(out)
+	return append(out, sum[:]...)
+}
+
+func TestABackupThatNoStoreWroteIsRefused(t *testing.T) {
+	header := backupHeader{StoreID: "x", Revision: 10, Epoch: 1}
+	record := func(key string, r codec.Record) [2][]byte {
+		return [2][]byte{[]byte(key), codec.AppendRecord(nil, []byte(key), &r)}
+	}
+	sealed := func(key string, data []byte) [2][]byte {
+		return [2][]byte{[]byte(key), codec.Seal(data, []byte(key))}
+	}
+	fine := codec.Record{Revision: 2, Created: 1, Value: []byte("v")}
+	instance := codec.Record{Revision: 3, Created: 3, Value: codec.Append(nil, codec.Msgpack, &codec.InstanceRecord{})}
+	engines(t, func(t *testing.T, h *harness) {
+		h.set("a", "1")
+		at := h.Position()
+		path := filepath.Join(t.TempDir(), "forged")
+		for name, data := range map[string][]byte{
+			"a key of the engine":      forge(header, record("meta", fine)),
+			"a short outbox key":       forge(header, record("out:", fine)),
+			"a short key of ids":       forge(header, sealed("ids:", []byte("x"))),
+			"no key at all":            forge(header, record("kvx", fine)),
+			"a service without id":     forge(header, record("svc:web", instance)),
+			"an instance of garbage":   forge(header, record("svc:web\x001", fine)),
+			"keys out of order":        forge(header, record("kv:b", fine), record("kv:a", codec.Record{Revision: 3, Created: 3})),
+			"a key twice":              forge(header, record("kv:b", fine), record("kv:b", codec.Record{Revision: 3, Created: 3})),
+			"a revision that is ahead": forge(header, record("kv:b", codec.Record{Revision: 11, Created: 1})),
+			"no revision":              forge(header, record("kv:b", codec.Record{})),
+			"created after it changed": forge(header, record("kv:b", codec.Record{Revision: 2, Created: 3})),
+		} {
+			if err := os.WriteFile(path, data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := h.Restore(path); err == nil {
+				t.Errorf("%s: restored", name)
+			}
+			if h.Err() != nil || h.Position() != at || h.get("a") != "1" {
+				t.Fatalf("%s: not refused in time: %v", name, h.Err())
+			}
+		}
+		if err := os.WriteFile(path, forge(header, record("kv:b", fine), record("svc:web\x001", instance)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Restore(path); err != nil {
+			t.Errorf("a good one: %v", err)
+		}
+		if h.get("b") != "v" || h.Position().StoreRevision != 11 {
+			t.Errorf("restored at %+v", h.Position())
+		}
+	})
+}
+
+// TestABackupIsOfOneRevisionWhileWritingGoesOn: each batch sets all keys to one
+// number, so a backup in which they differ is torn.
+func TestABackupIsOfOneRevisionWhileWritingGoesOn(t *testing.T) {
+	engines(t, func(t *testing.T, h *harness) {
+		write := func(n int) error {
+			b := &codec.Batch{}
+			for k := range 20 {
+				b.Ops = append(b.Ops, &codec.Set{Key: fmt.Sprint("k", k), Value: fmt.Append(nil, n)})
+			}
+			_, err := h.Apply(context.Background(), b)
+			return err
+		}
+		if err := write(0); err != nil {
+			t.Fatal(err)
+		}
+		stop := make(chan struct{})
+		var writer sync.WaitGroup
+		writer.Go(func() {
+			for n := 1; ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if err := write(n); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+		for range 10 {
+			var backup bytes.Buffer
+			if err := h.StreamBackup(&backup); err != nil {
+				t.Fatal(err)
+			}
+			seen := ""
+			var largest uint64
+			header, err := readBackup(&backup, func(key, value []byte) error {
+				r, err := codec.ParseRecord(key, value)
+				if seen == "" {
+					seen = string(r.Value)
+				}
+				if largest = max(largest, r.Revision); string(r.Value) != seen {
+					t.Errorf("%s is %s, the first was %s", key, r.Value, seen)
+				}
+				return err
+			})
+			if err != nil || header.Revision != largest {
+				t.Fatalf("the header says revision %d, the last record has %d: %v", header.Revision, largest, err)
+			}
+		}
+		close(stop)
+		writer.Wait()
+	}, func(o *Options) { o.CacheBytes = 1000 })
+}
+
+// TestReadsGoOnThroughARestore: they see the old contents or the new, and never
+// an error.
+func TestReadsGoOnThroughARestore(t *testing.T) {
+	engines(t, func(t *testing.T, h *harness) {
+		for i := range 20 {
+			h.set(fmt.Sprint("k", i), "old")
+		}
+		path := h.backup()
+		h.do(&codec.Clear{Prefix: "k", Limit: 1000})
+		for i := range 20 {
+			h.set(fmt.Sprint("k", i), "new")
+		}
+		stop := make(chan struct{})
+		var readers sync.WaitGroup
+		for range 2 {
+			readers.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					reply, err := h.ListKeys(&codec.List{Limit: 100, ReturnValues: true}, codec.Fit{})
+					if err != nil || len(reply.Entries) != 20 {
+						t.Errorf("%+v, %v", reply, err)
+						return
+					}
+					for _, e := range reply.Entries {
+						if string(e.Value) != string(reply.Entries[0].Value) {
+							t.Errorf("%s and %s in one list", e.Value, reply.Entries[0].Value)
+							return
+						}
+					}
+					if _, err := h.Outbox(0, 1000); err != nil {
+						t.Errorf("Outbox: %v", err)
+						return
+					}
+				}
+			})
+		}
+		for range 3 {
+			if err := h.Restore(path); err != nil {
+				t.Fatal(err)
+			}
+			h.Announced(h.Position().StoreRevision)
+		}
+		close(stop)
+		readers.Wait()
+	}, func(o *Options) { o.CacheBytes = -1 })
+}
+
+type brokenPipe struct{ left int }
+
+func (w *brokenPipe) Write(p []byte) (int, error) {
+	if w.left -= len(p); w.left < 0 {
+		return 0, io.ErrClosedPipe
+	}
+	return len(p), nil
+}
+
+func TestABackupThatCannotBeWrittenLeavesNothing(t *testing.T) {
+	engines(t, func(t *testing.T, h *harness) {
+		h.filled()
+		for _, room := range []int{0, 10, 50_000} {
+			if err := h.StreamBackup(&brokenPipe{room}); !errors.Is(err, io.ErrClosedPipe) {
+				t.Errorf("after %d bytes: %v", room, err)
+			}
+		}
+		dir := t.TempDir()
+		writeTo(t, filepath.Join(dir, "file"), "x")
+		if err := h.Backup(filepath.Join(dir, "file", "backup")); err == nil {
+			t.Error("a backup below a file")
+		}
+		if err := os.Mkdir(filepath.Join(dir, "taken"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Backup(filepath.Join(dir, "taken")); err == nil {
+			t.Error("a backup in the place of a directory")
+		}
+		if got := list(t, dir); got != " /file /taken" {
+			t.Errorf("left behind: %s", got)
+		}
+		path := filepath.Join(dir, "backup")
+		for range 2 { // also over an older one
+			if err := h.Backup(path); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%v %v", info.Mode(), err)
+		}
+	})
+}
+
+// FuzzRestore: whatever a file holds, a restore neither panics nor succeeds
+// with anything but a whole backup.
+func FuzzRestore(f *testing.F) {
+	record := func(key string, r codec.Record) [2][]byte {
+		return [2][]byte{[]byte(key), codec.AppendRecord(nil, []byte(key), &r)}
+	}
+	good := forge(backupHeader{StoreID: "x", Revision: 10, Epoch: 1},
+		record("kv:a", codec.Record{Revision: 1, Created: 1, Value: []byte("v")}),
+		record("svc:web\x001", codec.Record{Revision: 2, Created: 2, TTLMs: 10, Value: codec.Append(nil, codec.Msgpack, &codec.InstanceRecord{})}))
+	f.Add(good)
+	f.Add(forge(backupHeader{}))
+	f.Add([]byte(backupMagic))
+	f.Add([]byte{})
+	f.Add(good[:len(good)-1])
+	f.Fuzz(func(t *testing.T, data []byte) {
+		h := open(t, Memory)
+		h.set("a", "before")
+		path := filepath.Join(t.TempDir(), "fuzz")
+		for _, data := range [][]byte{data, reseal(data)} {
+			if err := os.WriteFile(path, data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			at := h.Position()
+			if err := h.Restore(path); err != nil {
+				if h.Err() != nil || h.Position() != at {
+					t.Fatalf("refused too late: %v", err)
+				}
+				continue
+			}
+			h.check()
+			var again bytes.Buffer
+			if err := h.StreamBackup(&again); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := readBackup(&again, new(recordChecker).check); err != nil {
+				t.Fatalf("restored what cannot be restored again: %v", err)
+			}
+		}
+	})
+}
+
+// reseal gives data a right checksum, so that the fuzzer gets behind it.
+func reseal(data []byte) []byte {
+	if len(data) < sha256.Size {
+		return data
+	}
+	body := data[:len(data)-sha256.Size]
+	sum := sha256.Sum256(body)
+	return append(slices.Clone(body), sum[:]...)
+}

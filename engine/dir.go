@@ -1,0 +1,67 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// lockDir takes the lock that Badger and its tools take, so that the checks can
+// be made under it. It ends with the file, hence with the process.
+func lockDir(dir string) (*os.File, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if err == nil {
+		return f, nil
+	}
+	_ = f.Close()
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, errors.New("another process uses this directory: stop it or choose another directory")
+	}
+	return nil, fmt.Errorf("lock: %w", err)
+}
+
+// makePrivate closes the directory and its files to other users. Badger makes
+// new files readable for all, but nobody else gets through the directory.
+func makePrivate(dir string) error {
+	if err := os.Chmod(dir, 0o700); err != nil {
+		return err
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		err := os.Chmod(filepath.Join(dir, f.Name()), 0o600)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // compacted away since
+			return err
+		}
+	}
+	return nil
+}
+
+// dirSize is what the files of a directory take on the disk. It counts blocks,
+// since Badger's logs are sparse files.
+func dirSize(dir string) int64 {
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return 0
+	}
+	var size int64
+	for _, f := range files {
+		info, err := f.Info()
+		if err != nil {
+			continue // compacted away since
+		}
+		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+			size += int64(stat.Blocks) * 512
+		}
+	}
+	return size
+}
