@@ -67,24 +67,24 @@ func appendJSONText[T string | []byte](dst []byte, s T) []byte {
 // fitsJSONText says that bytes are to be written as a text in JSON: they are
 // UTF-8, and with all escapes not longer than in base64.
 func fitsJSONText(b []byte) bool {
-	size, ascii := plainLen(b), true
+	size := plainLen(b)
 	if size == len(b) {
 		return true
 	}
+	if !utf8.Valid(b) { // what is no text mostly shows it within a few bytes
+		return false
+	}
 	for _, c := range b[size:] {
 		switch jsonEscape[c] {
-		case plain:
+		case plain, multibyte:
 			size++
-		case multibyte:
-			size++
-			ascii = false
 		case asHex:
 			size += len(`\u0000`)
 		default:
 			size += 2
 		}
 	}
-	return size <= base64.StdEncoding.EncodedLen(len(b)) && (ascii || utf8.Valid(b))
+	return size <= base64.StdEncoding.EncodedLen(len(b))
 }
 
 // plainLen counts bytes at the front of s that a JSON string takes as they

@@ -59,6 +59,7 @@ const (
 	confirmAfter  = 10 * time.Millisecond  // or after this time
 	confirmWithin = 5 * time.Second        // is how long a confirmation may take
 	retryAfter    = 100 * time.Millisecond // where it failed though connected
+	again         = time.Nanosecond
 )
 
 func newRelay(store engine.Feed, out announcer, stats *Stats, log *slog.Logger) *relay {
@@ -117,39 +118,37 @@ func (r *relay) step(hurry bool) (time.Duration, error) {
 		if err != nil {
 			return 0, fmt.Errorf("the outbox cannot be read after revision %d: %w", r.sent, err)
 		}
-		if len(events) == 0 && r.unsure == 0 {
-			return 0, nil
-		}
-		if err := r.announce(events); err != nil {
-			return r.failed(err)
-		}
-		if len(events) == 0 && !hurry {
-			if wait := time.Until(r.due); wait > 0 {
-				return wait, nil
-			}
-		}
-		if len(events) == 0 || r.unsure >= confirmBytes || time.Now().After(r.due) {
-			if err := r.out.confirm(); err != nil {
+		switch wait := time.Until(r.due); {
+		case len(events) > 0:
+			if err := r.announce(events); err != nil {
 				return r.failed(err)
 			}
-			r.confirmed, r.unsure = r.sent, 0
-			r.store.Announced(r.confirmed)
+			if r.unsure < confirmBytes && time.Now().Before(r.due) {
+				continue
+			}
+		case r.sent == r.confirmed:
+			return 0, nil
+		case wait > 0 && !hurry:
+			return wait, nil
 		}
+		if err := r.out.confirm(); err != nil {
+			return r.failed(err)
+		}
+		r.confirmed, r.unsure = r.sent, 0
+		r.store.Announced(r.confirmed)
+		return again, nil // by way of run, which may have been told to end
 	}
 }
 
 func (r *relay) announce(events []codec.Event) error {
-	if len(events) == 0 {
-		return nil
-	}
-	if r.unsure == 0 {
+	if r.sent == r.confirmed {
 		r.due = time.Now().Add(confirmAfter)
 	}
 	if err := r.out.announce(events); err != nil {
 		return err
 	}
 	for i := range events {
-		r.unsure += len(events[i].Payload) + 1 // so that none counts as nothing
+		r.unsure += len(events[i].Payload)
 	}
 	r.sent = events[len(events)-1].Revision
 	r.stats.Events.Add(uint64(len(events)))

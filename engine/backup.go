@@ -58,6 +58,9 @@ func (s *store) StreamBackup(w io.Writer) error {
 	out.WriteString(backupMagic)
 	writeChunk(out, header)
 	count, err := s.writeRecords(out, st, v)
+	if errors.Is(err, errClosed) {
+		return errUnavailable()
+	}
 	if err != nil {
 		return fmt.Errorf("engine: backup: %w", err)
 	}

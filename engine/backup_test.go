@@ -117,7 +117,13 @@ func TestABackupRestoresIntoEitherEngine(t *testing.T) {
 				if b.get("k/00") != "after" || b.get("k/01") != "value 1" {
 					t.Error("lost after a restart")
 				}
+				b.changes()
 				b.time.advance(5 * time.Second)
+				for b.sweep() <= 0 {
+				}
+				if c := b.changes(); len(c) != 1 || c[0].Op != codec.OpExpire || c[0].ID != "1" {
+					t.Errorf("5 s after the restore: %+v", c)
+				}
 				if got := b.walkInstances(codec.GetService{Name: "web", Statuses: []string{"passing", "critical"}}, codec.Fit{}); !slices.Equal(got, []string{"2"}) {
 					t.Errorf("instances after their deadline: %q", got)
 				}
@@ -134,7 +140,7 @@ func TestARestoreNeverRepeatsARevision(t *testing.T) {
 			h.set("a", fmt.Sprint(i))
 		}
 		h.Announced(4)
-		h.time.advance(-time.Hour) // the wall clock says that the epoch is older
+		h.time.advance(-time.Minute) // the wall clock says that the epoch is older
 		for i := range uint64(3) {
 			if err := h.Restore(old); err != nil {
 				t.Fatal(err)

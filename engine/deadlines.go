@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"cmp"
 	"container/heap"
+	"slices"
 	"sync"
 
 	"github.com/settkv/sett/codec"
@@ -63,11 +65,12 @@ func (d *deadlines) schedule(rec *record) {
 }
 
 // take removes the records whose deadline has come and returns those that are
-// dead, with the time of the next deadline (0: none). Whose deadline has moved
-// goes back into the queue.
+// dead, in the order of their deadlines, with the time of the next one (0:
+// none). Whose deadline has moved goes back into the queue.
 func (d *deadlines) take(index *index, nowMs int64) (dead []item, next int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	defer func() { slices.SortFunc(dead, byDeadline) }()
 	room := metBytes
 	for len(d.heap) > 0 && len(dead) < expireAtOnce && room > 0 {
 		e := d.heap[0]
@@ -88,6 +91,11 @@ func (d *deadlines) take(index *index, nowMs int64) (dead []item, next int64) {
 		}
 	}
 	return dead, 0
+}
+
+// byDeadline compares two records by deadline, then by path.
+func byDeadline(a, b item) int {
+	return cmp.Or(cmp.Compare(a.rec.expires(), b.rec.expires()), cmp.Compare(a.path, b.path))
 }
 
 // beat notes that an instance was renewed from memory.

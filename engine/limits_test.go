@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -12,35 +13,36 @@ import (
 
 func TestEventsOverTheLimitAreRefusedBeforeTheCommit(t *testing.T) {
 	engines(t, func(t *testing.T, h *harness) {
-		// Each event repeats the key, of which JSON escapes every byte.
+		const n = 50 // instances of more than 100 KiB each, in an event
+		large := &codec.Batch{Ops: []codec.Command{&codec.Delete{Key: "dead"}}}
+		for i := range n {
+			r := fullInstance(i)
+			h.do(r)
+			large.Ops = append(large.Ops, &codec.Set{Key: "k", Value: []byte("new")}, &codec.Deregister{Name: r.Name, ID: r.ID})
+		}
+		h.set("k", "old")
 		h.do(&codec.Set{Key: "dead", Value: []byte("1"), TTLMs: 10})
 		h.time.advance(10 * time.Millisecond)
 		h.changes()
-		long := strings.Repeat(`"`, 1000)
-		wide := &codec.Batch{Ops: []codec.Command{&codec.Delete{Key: "dead"}}}
-		for range 900 {
-			wide.Ops = append(wide.Ops, &codec.Increment{Key: long, By: 1})
-		}
-		h.do(wide)
-		h.do(&codec.Delete{Key: long})
-		h.do(&codec.Set{Key: "dead", Value: []byte("1"), TTLMs: 10})
-		h.time.advance(10 * time.Millisecond)
-		h.changes()
-		for range 99 {
-			wide.Ops = append(wide.Ops, &codec.Increment{Key: long, By: 1})
-		}
-		status := h.Status()
-		if e := h.refused(wide, codec.TooLarge); e.Limit != codec.MaxEvents {
+		status, contents := h.Status(), h.dump()
+		if e := h.refused(large, codec.TooLarge); e.Limit != codec.MaxEvents || e.StoreRevision != status.StoreRevision+1 {
 			t.Fatalf("%+v", e)
 		}
 		if c := h.changes(); len(c) != 1 || c[0].Op != codec.OpExpire || c[0].CommitRevision != c[0].Revision {
 			t.Errorf("the refused batch announced %+v, want the expiry that it met", c)
 		}
-		if now := h.Status(); now.Keys != status.Keys-1 || now.StoreRevision != status.StoreRevision+1 {
+		now := h.Status()
+		if now.Keys != status.Keys-1 || now.Instances != n || now.StoreRevision != status.StoreRevision+1 || h.dump() != contents {
 			t.Errorf("the refused batch changed something: %+v, then %+v", status, now)
 		}
-		_, err := h.Get(long)
-		wantCode(t, err, codec.NotFound, "the key of the refused batch")
+		if size := cap(h.machine.arena.buf); size > 4*codec.MaxEvents {
+			t.Errorf("the refused batch took %d bytes of memory", size)
+		}
+		large.Ops = large.Ops[:2*15]
+		h.do(large)
+		if c := h.changes(); len(c) != 29 || c[0].CommitRevision != c[28].Revision {
+			t.Errorf("%d changes", len(c))
+		}
 	})
 }
 
@@ -127,11 +129,17 @@ func TestTheLargestGroupFitsACommit(t *testing.T) {
 func TestTheQueueIsBounded(t *testing.T) {
 	h := open(t, Memory, func(o *Options) { o.QueueCommands, o.QueueBytes = 10, 10_000 })
 	var answered []int
+	var pending sync.WaitGroup
 	submit := func(i int, payload []byte) error {
-		return h.Submit(&Request{
+		pending.Add(1)
+		err := h.Submit(&Request{
 			Command: &codec.Set{Key: "a", Value: []byte{}}, Payload: payload,
-			Done: func(codec.Reply, error) { answered = append(answered, i) },
+			Done: func(codec.Reply, error) { answered = append(answered, i); pending.Done() },
 		})
+		if err != nil {
+			pending.Done()
+		}
+		return err
 	}
 	err := h.inTurn(func() {
 		for i := range 10 {
@@ -147,6 +155,7 @@ func TestTheQueueIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	pending.Wait()
 	err = h.inTurn(func() {
 		if err := submit(10, make([]byte, 6000)); err != nil {
 			t.Error(err)
@@ -159,7 +168,7 @@ func TestTheQueueIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.set("b", "1")
+	pending.Wait()
 	for i, n := range answered {
 		if i != n {
 			t.Fatalf("answered in the order %v", answered)

@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"github.com/tidwall/btree"
-
 	"github.com/settkv/sett/codec"
 )
 
@@ -23,7 +21,7 @@ type machine struct {
 	// beat notes an instance that was renewed from memory.
 	beat func(item)
 
-	hint btree.PathHint // a command looks at one place several times
+	found item // what get found last: a command looks at one place several times
 
 	// Of the group:
 	nowMs   int64
@@ -115,6 +113,7 @@ func (m *machine) rollback(to mark) {
 			m.index.Set(u)
 		}
 	}
+	m.found = item{}
 	m.counters = to.counters
 	m.writes, m.events = m.writes[:to.writes], m.events[:to.events]
 	m.fresh, m.stale, m.lives = m.fresh[:to.fresh], m.stale[:to.stale], m.lives[:to.lives]
@@ -125,8 +124,11 @@ func (m *machine) rollback(to mark) {
 
 // get returns a live record.
 func (m *machine) get(path string) (*record, bool) {
-	found, ok := m.index.GetHint(item{path: path}, &m.hint)
-	return found.rec, ok
+	if m.found.path != path {
+		m.found, _ = m.index.Get(item{path: path})
+		m.found.path = path
+	}
+	return m.found.rec, m.found.rec != nil
 }
 
 // put stores a record with its value, as a change that is announced.
@@ -148,7 +150,8 @@ func (m *machine) store(path string, rec *record, value []byte) (old *record) {
 		rec.cached.Store(&cachedValue{bytes: value})
 		m.fresh = append(m.fresh, rec)
 	}
-	before, replaced := m.index.SetHint(item{path, rec}, &m.hint)
+	before, replaced := m.index.Set(item{path, rec})
+	m.found = item{path, rec}
 	m.timed(path, rec, before.rec)
 	m.undo = append(m.undo, item{path, before.rec})
 	if replaced {
@@ -181,7 +184,8 @@ func (m *machine) timed(path string, rec, before *record) {
 // remove takes a record out, as a change that is announced.
 func (m *machine) remove(path string, change codec.Change) uint64 {
 	revision := m.next()
-	before, ok := m.index.DeleteHint(item{path: path}, &m.hint)
+	before, ok := m.index.Delete(item{path: path})
+	m.found = item{path: path}
 	if !ok {
 		panic("engine: removed what was not there: " + path)
 	}
@@ -233,12 +237,12 @@ func (m *machine) encode(met int) error {
 			size += len(payload)
 		}
 		m.events = append(m.events, event(c, payload))
-	}
-	if size > codec.MaxEvents {
-		m.events = m.events[:first]
-		e := codec.Errorf(codec.TooLarge, "the changes take %d bytes as events, the limit is %d", size, codec.MaxEvents)
-		e.Limit = codec.MaxEvents
-		return e
+		if size > codec.MaxEvents { // now, not when the rest has taken memory too
+			m.events = m.events[:first]
+			e := codec.Errorf(codec.TooLarge, "the changes take more than %d bytes as events", codec.MaxEvents)
+			e.Limit = codec.MaxEvents
+			return e
+		}
 	}
 	m.changes, m.undo = m.changes[:0], m.undo[:0]
 	return nil

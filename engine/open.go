@@ -147,6 +147,9 @@ func (s *store) load(b backend, stored meta) error {
 			path := string(key)
 			m.index.Load(item{path, rec})
 			m.timed(path, rec, nil)
+			if rec.life != nil && rec.life.renewedMs.Load() != 0 {
+				m.beat(item{path, rec}) // so that its grace is written
+			}
 			m.count(path, 1)
 			return nil
 		})
@@ -179,8 +182,8 @@ func loadRecord(key, value []byte, stored *meta, nowMs int64) (*record, error) {
 		return nil, fmt.Errorf("engine: instance %q: %w", key, err)
 	}
 	rec.life = &life{ttlMs: r.TTLMs, expiresMs: r.ExpiresAtMs, instance: in}
-	if stored.clean == 0 || !rec.dead(int64(stored.nowMs)) {
-		rec.life.expiresMs = max(r.ExpiresAtMs, deadline(nowMs, r.TTLMs))
+	if r.TTLMs != 0 && (stored.clean == 0 || !rec.dead(int64(stored.nowMs))) {
+		rec.life.renewedMs.Store(deadline(nowMs, r.TTLMs))
 	}
 	return rec, nil
 }

@@ -56,6 +56,9 @@ func (t *transaction) Get(key string) ([]byte, error) {
 	defer v.close()
 	value, err := v.get(found)
 	if errors.Is(err, errMoved) {
+		if err := t.s.down(); err != nil {
+			return nil, err
+		}
 		return nil, codec.Errorf(codec.Conflict, "%q has changed since the transaction began", key)
 	}
 	if err != nil {

@@ -14,10 +14,7 @@ import (
 // its commands one by one, this is the binary.
 func TestCommandLine(t *testing.T) {
 	p := serve(t)
-	file := filepath.Join(t.TempDir(), "value")
-	if err := os.WriteFile(file, []byte("from a file\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := valueFile(t, "from a file\n")
 	for _, c := range []struct {
 		args   string // separated by blanks
 		stdin  string
@@ -82,6 +79,16 @@ func TestCommandLine(t *testing.T) {
 	if value, _, _ := get(t, p.connect(), "b1"); value != "1" {
 		t.Errorf("b1 is %q", value)
 	}
+}
+
+// valueFile writes a file that is there as long as the test.
+func valueFile(t *testing.T, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "value")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 // TestCommandLineInJSON prints each wire reply as one line, errors too.

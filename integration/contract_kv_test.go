@@ -55,22 +55,7 @@ func kvScenarios() []scenario {
 			{subject: "kv.touch", send: obj{"key": "§/none"}, code: "not_found", detail: obj{"key": "§/none"}},
 			{subject: "kv.touch", send: obj{"key": "§/a", "ttl_ms": 9}, code: "invalid", detail: obj{"field": "ttl_ms"}},
 		}},
-		{"increment", []step{
-			{subject: "kv.increment", send: obj{"key": "§/a"}, want: obj{"revision": save("r1"), "created": true, "value": 1}},
-			{subject: "kv.increment", send: obj{"key": "§/a", "by": 41}, want: obj{"revision": number, "created": false, "value": 42}},
-			{subject: "kv.increment", send: obj{"key": "§/a", "by": -50}, want: obj{"revision": save("r3"), "created": false, "value": -8}},
-			{subject: "kv.get", send: obj{"key": "§/a"}, want: obj{"key": "§/a", "value": "-8", "revision": ref("r3"), "created_revision": ref("r1")}},
-			{subject: "kv.increment", send: obj{"key": "§/a", "by": 0}, code: "invalid", detail: obj{"field": "by"}},
-			{subject: "kv.increment", send: obj{"key": "§/a", "if_revision": ref("r1")}, code: "conflict", detail: obj{"key": "§/a", "revision": ref("r3")}},
-			{subject: "kv.increment", send: obj{"key": "§/t", "ttl_ms": day}, want: obj{"revision": number, "created": true, "value": 1}},
-			{subject: "kv.touch", send: obj{"key": "§/t"}, want: obj{"revision": number, "expires_at_ms": inAbout(day)}},
-			{subject: "kv.increment", send: obj{"key": "§/t", "ttl_ms": 2 * day}, want: obj{"revision": number, "created": false, "value": 2}},
-			{subject: "kv.touch", send: obj{"key": "§/t"}, want: obj{"revision": number, "expires_at_ms": inAbout(day)}},
-			{subject: "kv.set", send: obj{"key": "§/word", "value": "four"}, want: obj{"revision": number, "created": true}},
-			{subject: "kv.increment", send: obj{"key": "§/word"}, code: "invalid", detail: obj{"field": "key"}},
-			{subject: "kv.set", send: obj{"key": "§/max", "value": "9223372036854775807"}, want: obj{"revision": number, "created": true}},
-			{subject: "kv.increment", send: obj{"key": "§/max"}, code: "invalid", detail: obj{"field": "by"}},
-		}},
+		{"increment", increments()},
 		{"clear", []step{
 			{subject: "kv.set", send: obj{"key": "§/d/1", "value": "1"}, want: obj{"revision": number, "created": true}},
 			{subject: "kv.set", send: obj{"key": "§/d/2", "value": "1"}, want: obj{"revision": number, "created": true}},
@@ -87,5 +72,26 @@ func kvScenarios() []scenario {
 			{subject: "kv.get", send: obj{"key": ""}, bare: true, code: "invalid", detail: obj{"field": "key"}},
 			{subject: "kv.delete", send: obj{"key": "§\x01"}, bare: true, code: "invalid", detail: obj{"field": "key"}},
 		}},
+	}
+}
+
+// increments are the steps about numbers kept as decimal text.
+func increments() []step {
+	const day = 24 * 60 * 60 * 1000
+	return []step{
+		{subject: "kv.increment", send: obj{"key": "§/a"}, want: obj{"revision": save("r1"), "created": true, "value": 1}},
+		{subject: "kv.increment", send: obj{"key": "§/a", "by": 41}, want: obj{"revision": number, "created": false, "value": 42}},
+		{subject: "kv.increment", send: obj{"key": "§/a", "by": -50}, want: obj{"revision": save("r3"), "created": false, "value": -8}},
+		{subject: "kv.get", send: obj{"key": "§/a"}, want: obj{"key": "§/a", "value": "-8", "revision": ref("r3"), "created_revision": ref("r1")}},
+		{subject: "kv.increment", send: obj{"key": "§/a", "by": 0}, code: "invalid", detail: obj{"field": "by"}},
+		{subject: "kv.increment", send: obj{"key": "§/a", "if_revision": ref("r1")}, code: "conflict", detail: obj{"key": "§/a", "revision": ref("r3")}},
+		{subject: "kv.increment", send: obj{"key": "§/t", "ttl_ms": day}, want: obj{"revision": number, "created": true, "value": 1}},
+		{subject: "kv.touch", send: obj{"key": "§/t"}, want: obj{"revision": number, "expires_at_ms": inAbout(day)}},
+		{subject: "kv.increment", send: obj{"key": "§/t", "ttl_ms": 2 * day}, want: obj{"revision": number, "created": false, "value": 2}},
+		{subject: "kv.touch", send: obj{"key": "§/t"}, want: obj{"revision": number, "expires_at_ms": inAbout(day)}},
+		{subject: "kv.set", send: obj{"key": "§/word", "value": "four"}, want: obj{"revision": number, "created": true}},
+		{subject: "kv.increment", send: obj{"key": "§/word"}, code: "invalid", detail: obj{"field": "key"}},
+		{subject: "kv.set", send: obj{"key": "§/max", "value": "9223372036854775807"}, want: obj{"revision": number, "created": true}},
+		{subject: "kv.increment", send: obj{"key": "§/max"}, code: "invalid", detail: obj{"field": "by"}},
 	}
 }

@@ -26,14 +26,14 @@ func limitScenarios() []scenario {
 	register := func(field string, value any) obj {
 		return obj{"name": "§", "id": "1", field: value}
 	}
-	registered := obj{"revision": number, "id": "1", "created": flag}
+	registered := obj{"revision": number, "id": "1", "created": boolean}
 	return []scenario{
 		{"key limits", []step{
 			{subject: "kv.set", send: obj{"key": key(1000), "value": "1"}, want: obj{"revision": number, "created": true}},
-			{subject: "kv.set", send: obj{"key": fill(1024), "value": "1"}, want: obj{"revision": number, "created": flag}},
+			{subject: "kv.set", send: obj{"key": fill(1024), "value": "1"}, want: obj{"revision": number, "created": boolean}},
 			{subject: "kv.set", send: obj{"key": fill(1025), "value": "1"}, code: "too_large", detail: tooLarge("key", 1024)},
 			{subject: "kv.get", send: obj{"key": fill(1025)}, code: "too_large", detail: tooLarge("key", 1024)},
-			{subject: "kv.set", send: obj{"key": strings.Repeat(".", 1000), "value": "1"}, bare: true, want: obj{"revision": number, "created": flag}},
+			{subject: "kv.set", send: obj{"key": strings.Repeat(".", 1000), "value": "1"}, bare: true, want: obj{"revision": number, "created": boolean}},
 			{subject: "kv.set", send: obj{"key": strings.Repeat(".", 1001), "value": "1"}, bare: true, code: "too_large", detail: tooLarge("key", 3000)},
 		}},
 		{"value limits", []step{
@@ -41,6 +41,11 @@ func limitScenarios() []scenario {
 			{subject: "kv.set", send: obj{"key": "§/v", "value": fill(512<<10 + 1)}, code: "too_large", detail: tooLarge("value", 512<<10)},
 			{subject: "kv.delete", send: obj{"key": "§/v", "return_previous": true}, want: obj{"revision": number, "deleted": true, "previous": message}},
 			{subject: "kv.delete", send: obj{"key": fill(1025)}, code: "too_large", detail: tooLarge("key", 1024)},
+			{subject: "kv.increment", send: obj{"key": fill(1025)}, code: "too_large", detail: tooLarge("key", 1024)},
+			{subject: "kv.touch", send: obj{"key": fill(1025)}, code: "too_large", detail: tooLarge("key", 1024)},
+			{subject: "kv.list", send: obj{"limit": 10_001}, code: "too_large", detail: tooLarge("limit", 10_000)},
+			{subject: "kv.list", send: obj{"prefix": fill(1025)}, bare: true, code: "too_large", detail: tooLarge("prefix", 1024)},
+			{subject: "kv.clear", send: obj{"prefix": "§/", "limit": 1001}, code: "too_large", detail: tooLarge("limit", 1000)},
 		}},
 		{"ttl limits", []step{
 			{subject: "kv.set", send: obj{"key": "§/v", "value": "1", "ttl_ms": tenYears}, want: obj{"revision": number, "created": true, "expires_at_ms": inAbout(tenYears)}},
@@ -62,6 +67,10 @@ func limitScenarios() []scenario {
 			{subject: "svc.register", send: register("port", 65536), code: "invalid", detail: obj{"field": "port"}},
 			{subject: "svc.register", send: obj{"name": "a/b", "id": "1"}, bare: true, code: "invalid", detail: obj{"field": "name"}},
 			{subject: "svc.deregister", send: obj{"name": "§", "id": "a/b"}, code: "invalid", detail: obj{"field": "id"}},
+			{subject: "svc.deregister", send: obj{"name": "§", "id": fill(256)}, code: "too_large", detail: tooLarge("id", 255)},
+			{subject: "svc.heartbeat", send: obj{"name": "§", "id": fill(256)}, code: "too_large", detail: tooLarge("id", 255)},
+			{subject: "svc.get", send: obj{"name": fill(256)}, code: "too_large", detail: tooLarge("name", 255)},
+			{subject: "svc.list", send: obj{"limit": 10_001}, code: "too_large", detail: tooLarge("limit", 10_000)},
 			{subject: "svc.heartbeat", send: obj{"name": "§", "id": "1", "status": "fine"}, code: "invalid", detail: obj{"field": "status"}},
 		}},
 		{"batch limits", batchLimits(fill, tooLarge)},

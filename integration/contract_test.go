@@ -98,6 +98,7 @@ func TestContract(t *testing.T) {
 	}
 	if !t.Failed() {
 		seen.checkComplete(t)
+		seen.checkDeclared(t)
 	}
 }
 
@@ -162,6 +163,22 @@ func (s step) compare(a answer, want obj, namespace string, v vars) error {
 // notByHand are the codes that no single request brings about; other tests
 // see them: overloaded in TestOverloaded; the rest needs a broken store.
 var notByHand = []codec.Code{codec.Overloaded, codec.Unavailable, codec.Internal}
+
+// ofAnyRequest are the codes that no endpoint declares: any may answer them.
+var ofAnyRequest = []codec.Code{codec.Invalid, codec.Overloaded, codec.Unavailable, codec.Internal}
+
+// checkDeclared looks for codes that an endpoint has answered and does not
+// declare: the README's table would lie.
+func (seen coverage) checkDeclared(t *testing.T) {
+	for _, info := range subjects.All() {
+		for _, code := range codec.Codes() {
+			declared := slices.Contains(info.Codes, code) || slices.Contains(ofAnyRequest, code)
+			if seen[info.Subject+" "+string(code)] && !declared {
+				t.Errorf("%s answers %s, which its declaration in subjects does not have", info.Subject, code)
+			}
+		}
+	}
+}
 
 // checkComplete looks for what of the contract was not seen.
 func (seen coverage) checkComplete(t *testing.T) {

@@ -66,12 +66,14 @@ func TestKillUnderLoad(t *testing.T) {
 }
 
 // TestKillOnForeignBroker is the same on a broker that stays: so one plain
-// subscriber sees the feed of all rounds, dense over every kill.
+// subscriber sees the feed of all rounds, dense over every kill, and one
+// program follows with the Go client.
 func TestKillOnForeignBroker(t *testing.T) {
 	b := startBroker(t)
 	p := join(t, b)
 	nc := p.connect()
 	w := watch(t, nc)
+	f := follow(t, p.connect())
 	l := newLoad(t)
 	for round := range killRounds() {
 		l.start(b.url, false)
@@ -105,4 +107,5 @@ func TestKillOnForeignBroker(t *testing.T) {
 		t.Errorf("%d of %d kills opened a new epoch on the feed", gaps, killRounds())
 	}
 	sameState(t, fold(t, events), contents(t, nc, ""))
+	f.mustHold(nc)
 }

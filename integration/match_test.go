@@ -63,8 +63,8 @@ func text(got any, _ vars) error {
 	return nil
 }
 
-// flag takes true and false.
-func flag(got any, _ vars) error {
+// boolean takes true and false.
+func boolean(got any, _ vars) error {
 	if _, ok := got.(bool); !ok {
 		return fmt.Errorf("is %v, not a boolean", got)
 	}

@@ -113,10 +113,21 @@ func (p *process) cleanup() {
 	if strings.Contains(log, "panic:") || strings.Contains(log, "fatal error:") {
 		p.t.Errorf("sett serve %v has panicked", p.args)
 	}
-	if p.t.Failed() {
+	if told := warnings(log); p.t.Failed() && told != "" {
 		const most = 6000
-		p.t.Logf("log of sett serve %v:\n%s", p.args, log[max(0, len(log)-most):])
+		p.t.Logf("log of sett serve %v:\n%s", p.args, told[max(0, len(told)-most):])
 	}
+}
+
+// warnings leaves out what a log always has.
+func warnings(log string) string {
+	var told strings.Builder
+	for line := range strings.Lines(log) {
+		if !strings.Contains(line, `"level":"INFO"`) {
+			told.WriteString(line)
+		}
+	}
+	return told.String()
 }
 
 // kill is kill -9, and waits for the end.

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -50,22 +51,42 @@ type session struct {
 	nc       *nats.Conn
 	commands int
 	watches  []*background
-	joined   *process
 }
 
 // background is a command that goes on until the session's end.
 type background struct {
-	line string
-	cmd  *exec.Cmd
-	out  strings.Builder
-	sub  *nats.Subscription
+	line  string
+	cmd   *exec.Cmd
+	out   printed
+	notes printed // on the standard error
+	sub   *nats.Subscription
+}
+
+// printed is what a running process has printed so far.
+type printed struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+// Write takes what the process prints.
+func (p *printed) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text.Write(b)
+}
+
+// String is what it has printed.
+func (p *printed) String() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text.String()
 }
 
 // line runs one line of a shell block.
 func (s *session) line(line string) {
 	s.t.Helper()
-	line, behind := strings.CutSuffix(strings.TrimSpace(cutComment(line)), "&")
-	words := words(line)
+	line, behind := strings.CutSuffix(strings.TrimSpace(cutComment(line)), "&") // goes on behind the next ones
+	words := splitWords(line)
 	if len(words) == 0 {
 		return
 	}
@@ -95,12 +116,18 @@ func (s *session) sett(line string, args []string, behind bool) {
 		s.serve(args[1:])
 	case behind:
 		b := &background{line: line, cmd: exec.Command(binary(s.t), append([]string{"-s", s.p.url}, args...)...)}
-		b.cmd.Stdout = &b.out
+		b.cmd.Stdout, b.cmd.Stderr = &b.out, &b.notes
+		dieWithUs(b.cmd)
 		if err := b.cmd.Start(); err != nil {
 			s.t.Fatal(err)
 		}
 		s.watches = append(s.watches, b)
-		s.await(func() bool { return s.subscriptions() > 0 })
+		eventually(s.t, patience, func() error {
+			if b.notes.String() == "" {
+				return fmt.Errorf("`%s` does not say that it has begun", line)
+			}
+			return nil
+		})
 	default:
 		if r := s.p.sett(args...); r.status != 0 || r.out == "" {
 			s.t.Errorf("README: `%s` ends with status %d: %s%s", line, r.status, r.out, r.err)
@@ -153,30 +180,6 @@ func (s *session) make(targets []string) {
 	}
 }
 
-// subscriptions counts who follows the feed: a request for a stream of it has
-// no other way to be seen from outside.
-func (s *session) subscriptions() int {
-	must(s.t, s.nc, "kv.set", obj{"key": "readme/probe", "value": "1"})
-	n := 0
-	for _, b := range s.watches {
-		if b.out.Len() > 0 {
-			n++
-		}
-	}
-	return n
-}
-
-// await polls.
-func (s *session) await(done func() bool) {
-	s.t.Helper()
-	eventually(s.t, patience, func() error {
-		if !done() {
-			return fmt.Errorf("nothing is printed")
-		}
-		return nil
-	})
-}
-
 // end checks that whatever watched has seen something.
 func (s *session) end() {
 	s.t.Helper()
@@ -209,8 +212,8 @@ func cutComment(line string) string {
 	return line
 }
 
-// words splits a line of shell, which has no quotes but single ones.
-func words(line string) (all []string) {
+// splitWords splits a line of shell, which has no quotes but single ones.
+func splitWords(line string) (all []string) {
 	for i, part := range strings.Split(line, "'") {
 		if i%2 == 1 {
 			all = append(all, part)
@@ -256,18 +259,45 @@ func checkGoBlock(t *testing.T, b block) {
 func exported(t *testing.T) map[string]bool {
 	names := make(map[string]bool)
 	for _, s := range sources(t) {
-		for name := range s.ast.Scope.Objects {
-			names[s.ast.Name.Name+"."+name] = true
-		}
+		pkg := s.ast.Name.Name + "."
 		for _, decl := range s.ast.Decls {
-			f, ok := decl.(*ast.FuncDecl)
-			if !ok || f.Recv == nil {
-				continue
-			}
-			if star, ok := f.Recv.List[0].Type.(*ast.StarExpr); ok {
-				if typ, ok := star.X.(*ast.Ident); ok {
-					names[s.ast.Name.Name+"."+typ.Name+"."+f.Name.Name] = true
+			switch d := decl.(type) {
+			case *ast.FuncDecl:
+				names[pkg+receiver(d)+d.Name.Name] = true
+			case *ast.GenDecl:
+				for _, name := range declared(d) {
+					names[pkg+name] = true
 				}
+			}
+		}
+	}
+	return names
+}
+
+// receiver is the type of a method, with a dot behind it.
+func receiver(f *ast.FuncDecl) string {
+	if f.Recv == nil {
+		return ""
+	}
+	typ := f.Recv.List[0].Type
+	if star, ok := typ.(*ast.StarExpr); ok {
+		typ = star.X
+	}
+	if name, ok := typ.(*ast.Ident); ok {
+		return name.Name + "."
+	}
+	return ""
+}
+
+// declared are the types, constants and variables of a declaration.
+func declared(d *ast.GenDecl) (names []string) {
+	for _, spec := range d.Specs {
+		switch s := spec.(type) {
+		case *ast.TypeSpec:
+			names = append(names, s.Name.Name)
+		case *ast.ValueSpec:
+			for _, name := range s.Names {
+				names = append(names, name.Name)
 			}
 		}
 	}

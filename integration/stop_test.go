@@ -94,6 +94,7 @@ func TestBrokerKilled(t *testing.T) {
 	p := join(t, b)
 	l := newLoad(t)
 	epoch, _ := storeEpoch(t, p.connect())
+	f := follow(t, p.connect())
 	for range 3 {
 		l.start(b.url, false)
 		pause(t, forShort(300*time.Millisecond, 3*time.Second))
@@ -122,5 +123,6 @@ func TestBrokerKilled(t *testing.T) {
 			}
 		}
 	}
+	f.mustHold(p.connect())
 	p.stop()
 }

@@ -2,7 +2,9 @@ package integration
 
 import (
 	"bytes"
+	"fmt"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -277,6 +279,33 @@ func TestEventsLimit(t *testing.T) {
 	}
 	if a := ask(t, nc, "batch.apply", inMsgpack.payload(t, obj{"ops": ops[:20]})); a.refused() {
 		t.Errorf("half of it is refused: %v", a.fields)
+	}
+}
+
+// TestClearsWhatFits: a page of a clear ends before its events outgrow what a
+// command may announce, so that nothing is too large to be cleared.
+func TestClearsWhatFits(t *testing.T) {
+	nc := serve(t).connect()
+	const keys = 1000
+	long := strings.Repeat(`"`, 980) // twice as long in JSON
+	for i := 0; i < keys; i += 500 {
+		var ops list
+		for n := i; n < i+500; n++ {
+			ops = append(ops, obj{"op": "kv.set", "key": fmt.Sprintf("q/%04d%s", n, long), "value": ""})
+		}
+		if a := ask(t, nc, "batch.apply", inMsgpack.payload(t, obj{"ops": ops})); a.refused() {
+			t.Fatalf("%v", a.fields)
+		}
+	}
+	deleted := int64(0)
+	for range keys {
+		reply := must(t, nc, "kv.clear", `{"prefix":"q/"}`)
+		if deleted += reply["deleted"].(int64); reply["more"] == false {
+			break
+		}
+	}
+	if deleted != keys {
+		t.Errorf("%d of %d keys were cleared", deleted, keys)
 	}
 }
 

@@ -3,6 +3,7 @@ package subjects_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -252,18 +253,34 @@ func TestDenied(t *testing.T) {
 	}
 }
 
-// TestSilenceIsNotDenied: an old violation on the same subject is not why no
-// answer comes now.
-func TestSilenceIsNotDenied(t *testing.T) {
-	s := broker(t, permissions([]string{"kv.get.>"}, []string{"_INBOX.>"}))
-	nc := connect(t, s, nats.UserInfo("user", "x"))
-	respond(t, connect(t, s, nats.UserInfo("store", "x")), "kv.>", silence)
-	c := newClient(t, nc, subjects.Options{Timeout: 500 * time.Millisecond})
-	if _, err := c.Set(t.Context(), "a", nil); !errors.Is(err, codec.ErrDenied) {
-		t.Fatal(err)
-	}
-	if _, err := c.Get(t.Context(), "a"); !errors.Is(err, codec.ErrTimeout) {
-		t.Errorf("got %v", err)
+// silent is a connection on which nothing is answered, and whose last error is
+// an old one.
+type silent struct{ last error }
+
+func (s silent) LastError() error                       { return s.last }
+func (s silent) FlushWithContext(context.Context) error { return nil }
+func (s silent) NewRespInbox() string                   { return "_INBOX.me.1" }
+
+func (s silent) RequestMsgWithContext(ctx context.Context, _ *nats.Msg) (*nats.Msg, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func TestOldViolations(t *testing.T) {
+	for violation, want := range map[string]error{
+		`Publish to "kv.get.a"`:           codec.ErrTimeout, // told an earlier request; rights may have changed since
+		`Publish to "kv.get.b"`:           codec.ErrTimeout,
+		`Subscription to "_INBOX.you.*"`:  codec.ErrTimeout,
+		`Subscription to "_INBOX.me.*"`:   codec.ErrDenied, // no answer can come, ever
+		`Subscription to "kv.changed.a.>`: codec.ErrTimeout,
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		conn := silent{fmt.Errorf("%w: Permissions Violation for %s", nats.ErrPermissionViolation, violation)}
+		_, err := subjects.KVGet.Request(ctx, conn, "", "a", "", &codec.Get{Key: "a"})
+		if !errors.Is(err, want) {
+			t.Errorf("%s: %v", violation, err)
+		}
+		cancel()
 	}
 }
 

@@ -31,13 +31,15 @@ func TestFollowModel(t *testing.T) {
 			case 0, 1, 2:
 				store.remove(key, codec.OpExpire)
 			case 3:
-				store.reset(store.revision+1, map[string]codec.Entry{key: {Key: key, Value: []byte("r"), Revision: store.revision}})
+				r := store.revision + 1
+				store.reset(r+1, map[string]codec.Entry{key: {Key: key, Value: []byte("r"), Revision: r}})
 			default:
 				store.set(key, fmt.Sprint(store.revision))
 			}
 		}
 		onPage := rapid.SliceOfN(rapid.IntRange(0, 3), 0, 5).Draw(t, "while listing")
 		store.do(func() {
+			store.epoch, store.revision, store.keys = 1, 0, make(map[string]codec.Entry)
 			store.pageSize = rapid.IntRange(1, 4).Draw(t, "page size")
 			store.onPage = func() {
 				if len(onPage) > 0 {
@@ -67,7 +69,6 @@ func TestFollowModel(t *testing.T) {
 		store.set(end, "")
 		m.caughtUp(end)
 		m.holds(store.values(prefix))
-		store.remove(end, codec.OpDelete)
 	})
 }
 

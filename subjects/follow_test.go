@@ -99,6 +99,24 @@ func TestFollowWhileListing(t *testing.T) {
 	m.holds(s.values("p/"))
 }
 
+// TestFollowALongList: more happens while it lists than the buffer takes.
+func TestFollowALongList(t *testing.T) {
+	s, c, nc := fake(t, subjects.Options{FollowBuffer: 4})
+	s.pageSize = 1
+	s.onPage = func() {
+		s.set("p/1", "new")
+		s.set("p/2", "new")
+		_ = nc.Flush() // both have come
+	}
+	m := follow(t, c.Follow(within(t), "p/"))
+	defer m.stop()
+	m.caughtUp("p/5")
+	s.set("p/end", "")
+	if told := m.until("put p/end"); slices.Contains(told, "reset slow") {
+		t.Errorf("told %q", told)
+	}
+}
+
 func TestFollowANewEpoch(t *testing.T) {
 	s, c, _ := fake(t, subjects.Options{})
 	m := following(t, c, "p/")

@@ -242,9 +242,9 @@ status
 = keys=2 instances=1 revision=5 epoch=1000000 announced=0 outbox=5
 advance 10ms
 sweep
-> {"revision":6,"epoch":1000000,"op":"expire","name":"web","id":"1","previous_revision":4,"commit_revision":6,"time_ms":1000020,"instance":{"name":"web","id":"1","status":"passing","ttl_ms":20,"expires_at_ms":1000020,"revision":4,"created_revision":4}}
+> {"revision":6,"epoch":1000000,"op":"expire","key":"b","previous_revision":2,"commit_revision":6,"time_ms":1000020}
 > {"revision":7,"epoch":1000000,"op":"expire","key":"c","previous_revision":3,"commit_revision":7,"time_ms":1000020}
-> {"revision":8,"epoch":1000000,"op":"expire","key":"b","previous_revision":2,"commit_revision":8,"time_ms":1000020}
+> {"revision":8,"epoch":1000000,"op":"expire","name":"web","id":"1","previous_revision":4,"commit_revision":8,"time_ms":1000020,"instance":{"name":"web","id":"1","status":"passing","ttl_ms":20,"expires_at_ms":1000020,"revision":4,"created_revision":4}}
 sweep
 status
 = keys=0 instances=0 revision=8 epoch=1000000 announced=0 outbox=8
@@ -363,3 +363,17 @@ sweep
 > {"revision":6,"epoch":1000000,"op":"expire","name":"web","id":"1","previous_revision":1,"commit_revision":6,"time_ms":1000210,"instance":{"name":"web","id":"1","status":"passing","ttl_ms":100,"expires_at_ms":1000210,"revision":1,"created_revision":1}}
 status
 = keys=0 instances=0 revision=6 epoch=1000000 announced=0 outbox=6
+
+=== A grace is not lost by another restart
+svc.register {"name":"web","id":"1","ttl_ms":100}
+= {"store_revision":1,"epoch":1000000,"revision":1,"id":"1","created":true,"expires_at_ms":1000100}
+> {"revision":1,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":0,"commit_revision":1,"time_ms":1000000,"ttl_ms":100,"expires_at_ms":1000100,"instance":{"name":"web","id":"1","status":"passing","ttl_ms":100,"expires_at_ms":1000100,"revision":1,"created_revision":1}}
+advance 90ms
+reopen
+advance 60ms
+reopen
+svc.get {"name":"web"}
+= {"store_revision":1,"epoch":1000000,"instances":[{"name":"web","id":"1","status":"passing","ttl_ms":100,"expires_at_ms":1000250,"revision":1,"created_revision":1}]}
+advance 100ms
+sweep
+> {"revision":2,"epoch":1000000,"op":"expire","name":"web","id":"1","previous_revision":1,"commit_revision":2,"time_ms":1000250,"instance":{"name":"web","id":"1","status":"passing","ttl_ms":100,"expires_at_ms":1000250,"revision":1,"created_revision":1}}
