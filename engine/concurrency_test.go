@@ -15,7 +15,7 @@ import (
 
 const (
 	submitters   = 6
-	perSubmitter = 300
+	perSubmitter = 160
 	groupKeys    = 10 // keys that a batch sets to one number
 )
 
@@ -320,6 +320,50 @@ func (c *crowd) checkFeed(feed []codec.Event) {
 	if got := c.number("sum"); got != submitters*perSubmitter/20 {
 		c.t.Errorf("the sum is %d, want %d", got, submitters*perSubmitter/20)
 	}
+}
+
+// TestReadsOfTwoKeysSeeABatchInOneOrder: who has seen the new value of one key
+// of a batch reads no old value of another afterwards.
+func TestReadsOfTwoKeysSeeABatchInOneOrder(t *testing.T) {
+	const keys, batches = 1000, 150
+	key := func(k int) string { return fmt.Sprintf("k%03d", k) }
+	engines(t, func(t *testing.T, h *harness) {
+		var done atomic.Bool
+		var readers sync.WaitGroup
+		number := func(k int) int64 {
+			reply, err := h.ReadKey(&codec.Get{Key: key(k)})
+			if err != nil {
+				return 0
+			}
+			if reply.Revision > reply.StoreRevision {
+				t.Errorf("revision %d in an answer of revision %d", reply.Revision, reply.StoreRevision)
+				done.Store(true)
+			}
+			n, _ := strconv.ParseInt(string(reply.Value), 10, 64)
+			return n
+		}
+		for _, order := range [][2]int{{0, keys - 1}, {keys - 1, 0}, {keys / 2, 1}} {
+			readers.Go(func() {
+				for !done.Load() {
+					first, second := number(order[0]), number(order[1])
+					if second < first {
+						t.Errorf("read %d of %s, then %d of %s", first, key(order[0]), second, key(order[1]))
+						return
+					}
+				}
+			})
+		}
+		for n := range batches {
+			b := &codec.Batch{}
+			for k := range keys {
+				b.Ops = append(b.Ops, &codec.Set{Key: key(k), Value: strconv.AppendInt(nil, int64(n), 10)})
+			}
+			h.do(b)
+			h.Announced(h.Position().StoreRevision)
+		}
+		done.Store(true)
+		readers.Wait()
+	})
 }
 
 // TestCloseWhileEverybodyCalls: each call is answered, with a result or with

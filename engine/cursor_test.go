@@ -43,19 +43,15 @@ func FuzzCursor(f *testing.F) {
 					}
 				}
 			}
-			for name, err := range map[string]error{
-				"svc.get": func() error {
-					_, err := h.ReadService(validService(&codec.GetService{Name: "web", Cursor: c}), codec.Fit{})
-					return err
-				}(),
-				"svc.list": func() error {
-					_, err := h.ReadServices(&codec.ListServices{Limit: 1, Cursor: c}, codec.Fit{})
-					return err
-				}(),
-			} {
-				if err != nil && !errors.Is(err, codec.ErrInvalid) {
-					t.Fatalf("%s: %q: %v", name, c, err)
-				}
+			get, names := &codec.GetService{Name: "web", Cursor: c}, &codec.ListServices{Cursor: c}
+			if get.Validate() != nil || names.Validate() != nil {
+				continue
+			}
+			if _, err := h.ReadService(get, codec.Fit{}); err != nil && !errors.Is(err, codec.ErrInvalid) {
+				t.Fatalf("svc.get: %q: %v", c, err)
+			}
+			if _, err := h.ReadServices(names, codec.Fit{}); err != nil && !errors.Is(err, codec.ErrInvalid) {
+				t.Fatalf("svc.list: %q: %v", c, err)
 			}
 		}
 	})

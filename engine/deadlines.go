@@ -67,7 +67,7 @@ func (d *deadlines) schedule(rec *record) {
 // take removes the records whose deadline has come and returns those that are
 // dead, in the order of their deadlines, with the time of the next one (0:
 // none). Whose deadline has moved goes back into the queue.
-func (d *deadlines) take(index *index, nowMs int64) (dead []item, next int64) {
+func (d *deadlines) take(index *snapshot, nowMs int64) (dead []item, next int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	defer func() { slices.SortFunc(dead, byDeadline) }()

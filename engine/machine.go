@@ -21,8 +21,6 @@ type machine struct {
 	// beat notes an instance that was renewed from memory.
 	beat func(item)
 
-	found item // what get found last: a command looks at one place several times
-
 	// Of the group:
 	nowMs   int64
 	arena   arena
@@ -113,7 +111,6 @@ func (m *machine) rollback(to mark) {
 			m.index.Set(u)
 		}
 	}
-	m.found = item{}
 	m.counters = to.counters
 	m.writes, m.events = m.writes[:to.writes], m.events[:to.events]
 	m.fresh, m.stale, m.lives = m.fresh[:to.fresh], m.stale[:to.stale], m.lives[:to.lives]
@@ -124,11 +121,8 @@ func (m *machine) rollback(to mark) {
 
 // get returns a live record.
 func (m *machine) get(path string) (*record, bool) {
-	if m.found.path != path {
-		m.found, _ = m.index.Get(item{path: path})
-		m.found.path = path
-	}
-	return m.found.rec, m.found.rec != nil
+	found, ok := m.index.Get(item{path: path})
+	return found.rec, ok
 }
 
 // put stores a record with its value, as a change that is announced.
@@ -151,7 +145,6 @@ func (m *machine) store(path string, rec *record, value []byte) (old *record) {
 		m.fresh = append(m.fresh, rec)
 	}
 	before, replaced := m.index.Set(item{path, rec})
-	m.found = item{path, rec}
 	m.timed(path, rec, before.rec)
 	m.undo = append(m.undo, item{path, before.rec})
 	if replaced {
@@ -185,7 +178,6 @@ func (m *machine) timed(path string, rec, before *record) {
 func (m *machine) remove(path string, change codec.Change) uint64 {
 	revision := m.next()
 	before, ok := m.index.Delete(item{path: path})
-	m.found = item{path: path}
 	if !ok {
 		panic("engine: removed what was not there: " + path)
 	}

@@ -109,7 +109,7 @@ func (s *store) start(b backend) error {
 	if err := b.Commit(b.Last()+1, append(s.machine.writes, s.metaWrite(false))); err != nil {
 		return err
 	}
-	s.publish(&state{commit: b.Last(), index: s.machine.index.IsoCopy(), counters: s.machine.counters, backend: b})
+	s.publish(&state{commit: b.Last(), counters: s.machine.counters, backend: b})
 	s.outbox.append(parts)
 	if fresh && s.options.Kind != Memory {
 		return s.identity.save(s.options.Dir)

@@ -169,7 +169,7 @@ func TestTheOutboxIsThereAfterARestart(t *testing.T) {
 
 func TestEventsBeyondMemoryAreReadBack(t *testing.T) {
 	engines(t, func(t *testing.T, h *harness) {
-		const n = 60
+		const n = 40
 		for i := range n {
 			h.do(&codec.Set{Key: fmt.Sprint("k", i%3), Value: bytes.Repeat([]byte{byte(i), 0xff}, codec.MaxValue/2)})
 		}
@@ -190,7 +190,7 @@ func TestEventsBeyondMemoryAreReadBack(t *testing.T) {
 				h.do(&codec.Touch{Key: "k1", TTLMs: millis(1_000_000)}) // which trims
 			}
 		}
-	})
+	}, func(o *Options) { o.FeedEncoding = codec.Msgpack })
 }
 
 func millis(n int64) *int64 { return &n }

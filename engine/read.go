@@ -13,34 +13,40 @@ var errMoved = errors.New("engine: the record moved on")
 // look runs a read on the last commit at the present time. fn reports whether
 // it left out anything because of its deadline alone.
 //
-// Two things make it look again. A value that has moved on since the index was
-// read. And a deadline: a group that read the clock earlier may be renewing
-// what was left out, so it waits for that group; what is dead then stays dead,
-// since every later group reads the clock later.
+// Three things make it look again. Another commit that came in between: records
+// become visible one by one, and who has seen one of them must see all, in this
+// read and in the next. A value that has moved on since the index was read. And
+// a deadline: a group that read the clock earlier may be renewing what was left
+// out, so it waits for that group; what is dead then stays dead, since every
+// later group reads the clock later.
 func (s *store) look(fn func(st *state, nowMs int64) (leftOut bool, err error)) error {
 	if err := s.down(); err != nil {
 		return err
 	}
+	before := s.published.Load()
 	now, st := s.clock.ms(), s.state.Load()
 	leftOut, err := fn(st, now)
-	waited := false // for the group that was in progress, or the restore
-	for range 100 {
-		moved := errors.Is(err, errMoved)
-		if !moved && (!leftOut || waited) {
-			break
-		}
-		s.turn.RLock()
-		last := s.state.Load()
-		s.turn.RUnlock()
-		if !moved && last == st {
-			break
-		}
-		if err := s.down(); err != nil {
-			return err
-		}
-		st, waited = last, true
-		leftOut, err = fn(st, now)
+	if leftOut || errors.Is(err, errMoved) || before%2 == 1 || before != s.published.Load() {
+		st, err = s.lookAgain(now, fn)
 	}
+	return s.lookedAt(st, err)
+}
+
+// lookAgain runs a read between two groups. Nothing moves then, at the price
+// that the writer waits.
+func (s *store) lookAgain(now int64, fn func(st *state, nowMs int64) (leftOut bool, err error)) (*state, error) {
+	s.turn.RLock()
+	defer s.turn.RUnlock()
+	st := s.state.Load()
+	if err := s.down(); err != nil {
+		return st, err
+	}
+	_, err := fn(st, now)
+	return st, err
+}
+
+// lookedAt is the outcome of a read as its caller gets it.
+func (s *store) lookedAt(st *state, err error) error {
 	if err == nil {
 		return nil
 	}

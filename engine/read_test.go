@@ -289,7 +289,7 @@ func fullInstance(id int) *codec.Register {
 
 func TestPagesOfInstancesAndNamesFitThePayload(t *testing.T) {
 	engines(t, func(t *testing.T, h *harness) {
-		const n = 50
+		const n = 25
 		for i := range n {
 			h.do(fullInstance(i))
 		}

@@ -4,8 +4,6 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"github.com/tidwall/btree"
-
 	"github.com/settkv/sett/codec"
 )
 
@@ -37,21 +35,6 @@ type life struct {
 	due       *due // its place in the queue of deadlines
 	// renewedMs is the deadline that heartbeats gave it since it was written.
 	renewedMs atomic.Int64
-}
-
-// item is an index entry: a stored key and its record.
-type item struct {
-	path string
-	rec  *record
-}
-
-// index is the ordered set of live records. Copies share what is equal.
-type index = btree.BTreeG[item]
-
-func newIndex() *index {
-	// A smaller node than usual: each commit copies the nodes that it changes.
-	return btree.NewBTreeGOptions(func(a, b item) bool { return a.path < b.path },
-		btree.Options{NoLocks: true, Degree: 16})
 }
 
 func keyPath(key string) string { return kvPrefix + key }

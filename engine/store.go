@@ -31,6 +31,7 @@ type store struct {
 
 	deadlines *deadlines
 	state     atomic.Pointer[state] // what readers see
+	published atomic.Uint64         // counts twice for each state: odd while it changes
 
 	// turn is held by the writer from reading the clock until its group is
 	// visible. Who holds it for reading knows that no group is between the two.
@@ -50,7 +51,7 @@ type store struct {
 // state is the store after one commit. It is never changed.
 type state struct {
 	commit   uint64
-	index    *index
+	index    *snapshot
 	counters counters
 	backend  backend
 }

@@ -51,6 +51,9 @@ func (t *transaction) Get(key string) ([]byte, error) {
 		t.read[key] = 0
 		return nil, notFound(keyPath(key))
 	}
+	if found.rec.revision > t.st.counters.revision {
+		return nil, errChanged(key)
+	}
 	t.read[key] = found.rec.revision
 	v := values{s: t.s, st: t.st}
 	defer v.close()
@@ -59,7 +62,7 @@ func (t *transaction) Get(key string) ([]byte, error) {
 		if err := t.s.down(); err != nil {
 			return nil, err
 		}
-		return nil, codec.Errorf(codec.Conflict, "%q has changed since the transaction began", key)
+		return nil, errChanged(key)
 	}
 	if err != nil {
 		return nil, t.s.failed(err)
@@ -110,6 +113,10 @@ func (t *transaction) Commit() error {
 func (t *transaction) Rollback() error {
 	t.ended = true
 	return nil
+}
+
+func errChanged(key string) error {
+	return codec.Errorf(codec.Conflict, "%q has changed since the transaction began", key)
 }
 
 func errEnded() error { return codec.Errorf(codec.Invalid, "the transaction has ended") }

@@ -276,14 +276,17 @@ func (s *store) persist(st *state) error {
 		s.fail(fmt.Errorf("engine: commit %d: %w", next, err))
 		return errStopped()
 	}
-	s.publish(&state{commit: next, index: m.index.IsoCopy(), counters: m.counters, backend: st.backend})
+	s.publish(&state{commit: next, counters: m.counters, backend: st.backend})
 	s.outbox.append(parts)
 	return nil
 }
 
 // publish shows a commit to readers, and lets go of what it replaced.
 func (s *store) publish(next *state) {
+	s.published.Add(1)
+	next.index = s.machine.index.publish()
 	before := s.state.Swap(next)
+	s.published.Add(1)
 	for _, rec := range s.machine.fresh {
 		s.cache.add(rec)
 	}

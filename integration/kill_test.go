@@ -16,7 +16,7 @@ func storeEpoch(t testing.TB, nc *nats.Conn) (epoch, revision int64) {
 
 // killTime is how long the load of a round goes on: not the same in each.
 func killTime(round int) time.Duration {
-	base := forShort(250*time.Millisecond, 2*time.Second)
+	base := forShort(250*time.Millisecond, time.Second)
 	return base + base*time.Duration(round%5)/4
 }
 
@@ -85,6 +85,7 @@ func TestKillOnForeignBroker(t *testing.T) {
 		set(t, nc, "mark", "1")
 		l.end()
 		l.verify(nc)
+		w.drain()
 		if t.Failed() {
 			t.Fatalf("in round %d", round)
 		}
