@@ -82,6 +82,12 @@ type consumer struct {
 	readersDone                      []<-chan struct{}
 }
 
+// channelLength is that of the channels from the connection. nats.go drops what
+// finds one full, and nobody is told. So they take more messages than a broker
+// keeps for a connection that stalls (64 MiB) before it ends it; what is beyond
+// the bound is refused as soon as it is looked at.
+const channelLength = 1 << 20
+
 func newConsumer(o Options) *consumer {
 	c := &consumer{
 		conn: o.Conn, store: o.Store, prefix: o.Prefix, o: o,
@@ -92,10 +98,8 @@ func newConsumer(o Options) *consumer {
 	c.began = c.now()
 	c.linked = c.conn.StatusChanged(nats.CONNECTED, nats.CLOSED)
 	c.bound = bound{conn: c.conn, most: o.maxPending(), mostBytes: int64(o.maxPendingBytes())}
-	// nats.go drops what finds a channel full, so the channels are twice as
-	// long as the queues may grow: what is beyond is answered by then.
-	c.commands = make(chan *nats.Msg, 2*c.bound.most)
-	c.reads = make(chan *nats.Msg, 2*c.bound.most)
+	c.commands = make(chan *nats.Msg, channelLength)
+	c.reads = make(chan *nats.Msg, channelLength)
 	c.calls.New = c.newCall
 	c.allHandlers()
 	c.relay = newRelay(c.store, newLiveFeed(o.feed(), c.prefix), c.stats, c.log)

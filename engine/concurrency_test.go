@@ -325,7 +325,7 @@ func (c *crowd) checkFeed(feed []codec.Event) {
 // TestReadsOfTwoKeysSeeABatchInOneOrder: who has seen the new value of one key
 // of a batch reads no old value of another afterwards.
 func TestReadsOfTwoKeysSeeABatchInOneOrder(t *testing.T) {
-	const keys, batches = 1000, 150
+	const keys, batches = 500, 60
 	key := func(k int) string { return fmt.Sprintf("k%03d", k) }
 	engines(t, func(t *testing.T, h *harness) {
 		var done atomic.Bool

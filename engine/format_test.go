@@ -13,7 +13,7 @@ import (
 
 // TestStoredFormats compares every byte that a small store keeps, and its
 // backup, with testdata/formats.golden: a change there is a change of the data
-// format, and needs a new format version. -rewrite writes it.
+// format, and needs a new format version. -update writes it.
 func TestStoredFormats(t *testing.T) {
 	engines(t, func(t *testing.T, h *harness) {
 		h.identity.StoreID = "0123456789abcdef"
@@ -71,7 +71,7 @@ func hexLines(b []byte) string {
 
 func golden(t *testing.T, path, got string) {
 	t.Helper()
-	if *rewrite {
+	if *update {
 		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -132,7 +132,9 @@ func (m *machine) put(path string, rec *record, value []byte, change codec.Chang
 		rec.created = rec.revision
 	}
 	old := m.store(path, rec, value)
-	change.TTLMs, change.ExpiresAtMs = rec.ttl(), rec.expires()
+	if change.Op == codec.OpSet {
+		change.TTLMs, change.ExpiresAtMs = rec.ttl(), rec.expires()
+	}
 	m.announce(change, old)
 	return rec.revision
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/settkv/sett/codec"
 )
 
-var rewrite = flag.Bool("rewrite", false, "write what the scripts in testdata give into them")
+var update = flag.Bool("update", false, "write what the scripts in testdata give into them")
 
 // TestScripts runs the scripts in testdata on each engine. A script is what a
 // client sends and, below each line, what it gets:
@@ -30,7 +30,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts in testdata gi
 //	fill a/ 10             sets a/000 ... a/009
 //	status                 the counts
 //
-// go test -run Scripts -rewrite writes the answers; review them.
+// go test -run Scripts -update writes the answers; review them.
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.td")
 	if err != nil || len(files) == 0 {
@@ -45,7 +45,7 @@ func TestScripts(t *testing.T) {
 			for _, kind := range []string{Badger, Memory} {
 				t.Run(kind, func(t *testing.T) {
 					after := runScript(t, kind, string(before))
-					if *rewrite && kind == Badger {
+					if *update && kind == Badger {
 						if err := os.WriteFile(file, []byte(after), 0o644); err != nil {
 							t.Fatal(err)
 						}
@@ -75,7 +75,7 @@ func runScript(t *testing.T, kind, script string) string {
 			got := section // what it stays if the section fails
 			defer func() { out.WriteString("=== " + got) }()
 			got = runSection(t, kind, section)
-			if !*rewrite {
+			if !*update {
 				compareLines(t, section, got)
 			}
 		})

@@ -165,7 +165,7 @@ func (s step) compare(a answer, want obj, namespace string, v vars) error {
 var notByHand = []codec.Code{codec.Overloaded, codec.Unavailable, codec.Internal}
 
 // ofAnyRequest are the codes that no endpoint declares: any may answer them.
-var ofAnyRequest = []codec.Code{codec.Invalid, codec.Overloaded, codec.Unavailable, codec.Internal}
+var ofAnyRequest = []codec.Code{codec.Invalid, codec.TooLarge, codec.Overloaded, codec.Unavailable, codec.Internal}
 
 // checkDeclared looks for codes that an endpoint has answered and does not
 // declare: the README's table would lie.

@@ -9,22 +9,22 @@ import (
 
 // The commands: a reply comes after the command is durable.
 var (
-	KVSet         = write[codec.Set, codec.SetReply]("kv.set", Keyed, "Store a value under a key.", codec.Conflict, codec.TooLarge)
-	KVDelete      = write[codec.Delete, codec.DeleteReply]("kv.delete", Keyed, "Remove a key.", codec.Conflict, codec.TooLarge)
+	KVSet         = write[codec.Set, codec.SetReply]("kv.set", Keyed, "Store a value under a key.", codec.Conflict)
+	KVDelete      = write[codec.Delete, codec.DeleteReply]("kv.delete", Keyed, "Remove a key.", codec.Conflict)
 	KVTouch       = write[codec.Touch, codec.TouchReply]("kv.touch", Keyed, "Move a key's deadline.", codec.NotFound, codec.Conflict)
 	KVIncrement   = write[codec.Increment, codec.IncrementReply]("kv.increment", Keyed, "Add to a number kept as decimal text.", codec.Conflict)
 	KVClear       = write[codec.Clear, codec.ClearReply]("kv.clear", Scoped, "Delete the keys below a prefix, a page at a time.")
-	SvcRegister   = write[codec.Register, codec.RegisterReply]("svc.register", Named, "Register or renew an instance of a service.", codec.Conflict, codec.TooLarge)
+	SvcRegister   = write[codec.Register, codec.RegisterReply]("svc.register", Named, "Register or renew an instance of a service.", codec.Conflict)
 	SvcHeartbeat  = write[codec.Heartbeat, codec.HeartbeatReply]("svc.heartbeat", Named, "Keep an instance alive.", codec.NotFound, codec.Conflict)
 	SvcDeregister = write[codec.Deregister, codec.DeregisterReply]("svc.deregister", Named, "Remove an instance.", codec.Conflict)
-	BatchApply    = limit(write[codec.Batch, codec.BatchReply]("batch.apply", Scoped, "Apply all of several commands, or none.", codec.NotFound, codec.Conflict, codec.TooLarge), codec.MaxBatch)
+	BatchApply    = limit(write[codec.Batch, codec.BatchReply]("batch.apply", Scoped, "Apply all of several commands, or none.", codec.NotFound, codec.Conflict), codec.MaxBatch)
 )
 
 // The reads: they may be repeated freely.
 var (
 	KVGet       = read[codec.Get, codec.GetReply]("kv.get", Keyed, "Read a key.", codec.NotFound)
 	KVList      = read[codec.List, codec.ListReply]("kv.list", Scoped, "Read a page of keys in byte order.")
-	BatchGet    = read[codec.BatchGet, codec.BatchGetReply]("batch.get", Scoped, "Read several keys from one snapshot.", codec.TooLarge)
+	BatchGet    = read[codec.BatchGet, codec.BatchGetReply]("batch.get", Scoped, "Read several keys from one snapshot.")
 	SvcGet      = read[codec.GetService, codec.GetServiceReply]("svc.get", Named, "Find the instances of a service.")
 	SvcList     = read[codec.ListServices, codec.ListServicesReply]("svc.list", Bare, "Read a page of service names.")
 	StoreStatus = read[codec.Status, codec.StatusReply]("store.status", Bare, "Say how the store is.")

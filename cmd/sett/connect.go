@@ -205,6 +205,16 @@ func (a *app) open(more ...nats.Option) (*session, error) {
 	return &session{app: a, nc: nc, prefix: subjects.Prefix(a.prefix), timeout: a.timeout}, nil
 }
 
+// lasting are the options of a connection that keeps alive what goes after a
+// TTL: it finds out within about that time that the server is gone, and is soon
+// back when it is there again.
+func lasting(ttl time.Duration) []nats.Option {
+	return []nats.Option{
+		nats.PingInterval(min(max(ttl/3, time.Second), 30*time.Second)),
+		nats.ReconnectWait(min(max(ttl/20, 50*time.Millisecond), 500*time.Millisecond)),
+	}
+}
+
 func (s *session) close() { s.nc.Close() }
 
 // where is the server that the session talks to, without passwords.

@@ -13,6 +13,10 @@ import (
 // Exit statuses beside 0, 1 (anything else) and those of [statusOf].
 const (
 	exitUsage       = 2
+	exitNotLocked   = 4   // another one has the lock
+	exitLost        = 9   // the lock was lost
+	exitCannotRun   = 126 // as shells: there is such a command, but it does not run
+	exitNoCommand   = 127
 	exitInterrupted = 130
 )
 
@@ -24,6 +28,15 @@ type usageError struct {
 }
 
 func (e *usageError) Error() string { return e.text }
+
+// exitError is an end with a status of its own, such as that of a command that
+// was run. Without a text there is nothing to add.
+type exitError struct {
+	status     int
+	text, hint string
+}
+
+func (e *exitError) Error() string { return e.text }
 
 // failure is a request that did not succeed, or a connection.
 type failure struct {
@@ -72,9 +85,15 @@ func statusOf(code codec.Code, write bool) int {
 func (a *app) report(err error) int {
 	usage, isUsage := errors.AsType[*usageError](err)
 	failed, isFailure := errors.AsType[*failure](err)
+	exit, isExit := errors.AsType[*exitError](err)
 	switch {
 	case err == nil:
 		return 0
+	case isExit:
+		if exit.text != "" {
+			a.complain(err, exit.hint)
+		}
+		return exit.status
 	case isUsage:
 		a.complain(err, fmt.Sprintf("`%s --help` shows how", usage.command))
 		return exitUsage

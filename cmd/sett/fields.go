@@ -154,6 +154,20 @@ func parseMillis(s string) (int64, error) {
 	return codec.Millis(d), nil
 }
 
+// parseSpan reads a duration as [parseMillis] does.
+func parseSpan(s string) (time.Duration, error) {
+	ms, err := parseMillis(s)
+	return time.Duration(ms) * time.Millisecond, err
+}
+
+// addDuration defines a flag for a duration that has a default.
+func addDuration(fs *pflag.FlagSet, name, usage string, p *time.Duration) {
+	fs.Var(&fieldValue{text: p.String(), set: func(s string) (err error) {
+		*p, err = parseSpan(s)
+		return err
+	}}, name, usage)
+}
+
 func addPair(p *map[string]string, s string) error {
 	key, value, ok := strings.Cut(s, "=")
 	if !ok || key == "" {

@@ -60,7 +60,7 @@ func (a *app) command() *cobra.Command {
 	})
 	a.addClientFlags(root.PersistentFlags())
 	root.AddCommand(a.serveCommand(), a.kvCommand(), a.svcCommand(), a.batchCommand(),
-		a.watchCommand(), a.statusCommand(), a.subjectCommand(), a.decodeCommand(), a.versionCommand())
+		a.lockCommand(), a.envCommand(), a.watchCommand(), a.statusCommand(), a.subjectCommand(), a.decodeCommand(), a.versionCommand())
 	return root
 }
 

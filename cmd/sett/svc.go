@@ -20,36 +20,12 @@ func (a *app) svcCommand() *cobra.Command {
 		Aliases: []string{"service"},
 		Short:   "Register and find services",
 		Example: `  sett svc register web --address 10.0.0.7 --port 8080 --ttl 30s
-  sett svc heartbeat web 10.0.0.7:8080
-  sett svc get web`,
+  sett svc register web --address 10.0.0.7 --port 8080 -- ./web --port 8080
+  sett svc get web
+  sett svc watch web`,
 	})
-	svc.AddCommand(a.svcRegister(), a.svcHeartbeat(), a.svcDeregister(), a.svcGet(), a.svcList())
+	svc.AddCommand(a.svcRegister(), a.svcHeartbeat(), a.svcDeregister(), a.svcGet(), a.svcList(), a.svcWatch())
 	return svc
-}
-
-func (a *app) svcRegister() *cobra.Command {
-	return verb[codec.Register, codec.RegisterReply]{
-		endpoint: subjects.SvcRegister,
-		command: cobra.Command{
-			Use:     "register NAME",
-			Aliases: []string{"reg", "add"},
-			Short:   "Register an instance of a service, or renew it",
-			Long: `Register an instance of a service, or renew it. With --ttl it goes when its
-heartbeats stop. --id is needed unless both --address and --port are given.`,
-			Example: `  sett svc register web --address 10.0.0.7 --port 8080 --ttl 30s
-  sett svc register web --id blue --tag v2 --meta zone=eu-1`,
-		},
-		args:  []string{"name"},
-		flags: func(cmd *cobra.Command, req *codec.Register) { addCreate(cmd, &req.IfRevision) },
-		show: func(a *app, req *codec.Register, resp *codec.RegisterReply) error {
-			how := "renewed"
-			if resp.Created {
-				how = "new"
-			}
-			return a.say("registered %s %s %s", req.Name, resp.ID, details(revision(resp.Revision), how, expiring(resp.ExpiresAtMs)))
-		},
-		raw: func(_ *codec.Register, resp *codec.RegisterReply) string { return resp.ID },
-	}.build(a)
 }
 
 func (a *app) svcHeartbeat() *cobra.Command {

@@ -48,12 +48,16 @@ With -o json each event as one line of JSON, with -o raw as it came.`,
 type watch struct {
 	a              *app
 	prefix         string
+	name           string // only the service of this name
 	keys, services bool
+	list           bool // begin with the instances that are there
 	count          int
 
 	seen  int
 	epoch uint64
 	last  uint64 // revision; 0 before the first
+	shown listed
+	known map[string]*codec.Instance // as last told, by name and id
 }
 
 func (w *watch) run(ctx context.Context) error {
@@ -91,6 +95,12 @@ func (w *watch) run(ctx context.Context) error {
 		return w.refused(err)
 	}
 	w.a.note("watching %s on %s (Ctrl-C ends)", w.what(), s.where())
+	w.known = make(map[string]*codec.Instance)
+	if w.list {
+		if err := w.present(ctx, s); err != nil {
+			return err
+		}
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -126,6 +136,9 @@ func (w *watch) what() string {
 	case w.services:
 		what = "services"
 	}
+	if w.name != "" {
+		what = fmt.Sprintf("the service %q", w.name)
+	}
 	if w.prefix != "" {
 		what += fmt.Sprintf(" that begin with %q", w.prefix)
 	}
@@ -143,7 +156,10 @@ func (w *watch) subjects(p subjects.Prefix) []string {
 	if !w.services {
 		list = append(list, subjects.KVChanged.Under(p, folder(w.prefix)))
 	}
-	if w.watchesServices() {
+	switch {
+	case w.name != "":
+		list = append(list, subjects.SvcChanged.Under(p, w.name+"/"))
+	case w.watchesServices():
 		list = append(list, subjects.SvcChanged.Under(p, ""))
 	}
 	return list
@@ -156,20 +172,27 @@ func (w *watch) event(m *nats.Msg) (done bool, err error) {
 		w.a.note("sett: an event on %s cannot be read: %v", m.Subject, err)
 		return false, nil
 	}
-	if change.Op != codec.OpChanged && !strings.HasPrefix(change.Key+change.Name, w.prefix) {
+	if change.Op != codec.OpChanged && (!strings.HasPrefix(change.Key+change.Name, w.prefix) || w.name != "" && change.Name != w.name) {
 		return false, nil
 	}
 	w.noteEpoch(change)
-	switch w.a.format {
-	case asJSON:
-		err = w.a.printJSON(change)
-	case asRaw:
-		err = w.a.println(string(m.Data))
-	default:
-		err = w.a.println(describe(change))
+	if w.shown.has(change) || w.holds(change) {
+		return false, nil
 	}
 	w.seen++
-	return w.seen == w.count, err
+	return w.seen == w.count, w.print(change, m.Data)
+}
+
+// print tells a change; raw is how it came, if it did.
+func (w *watch) print(change *codec.Change, raw []byte) error {
+	before := w.knew(change)
+	switch {
+	case w.a.format == asJSON, w.a.format == asRaw && raw == nil:
+		return w.a.printJSON(change)
+	case w.a.format == asRaw:
+		return w.a.println(string(raw))
+	}
+	return w.a.println(describe(change, before))
 }
 
 // noteEpoch says when a new epoch began, and when changes are missing: without
@@ -184,24 +207,33 @@ func (w *watch) noteEpoch(c *codec.Change) {
 	w.epoch, w.last = c.Epoch, c.Revision
 }
 
-// describe is a change on one line.
-func describe(c *codec.Change) string {
+// describe is a change on one line; before is what an instance was, or nil.
+func describe(c *codec.Change, before *codec.Instance) string {
 	line := time.UnixMilli(c.TimeMs).Format("15:04:05.000") + " "
+	if c.TimeMs == 0 {
+		line = "             "
+	}
+	lives := ""
+	if c.TTLMs != 0 && (c.Op == codec.OpSet || c.Op == codec.OpRegister) {
+		lives = "for " + ttl(c.TTLMs)
+	}
+	told := []string{revision(c.Revision), lives}
 	switch c.Op {
 	case codec.OpSet:
 		line += fmt.Sprintf("set %s = %s", c.Key, printable(c.Value))
 	case codec.OpChanged:
 		line += "store " + c.Reason
 	case codec.OpRegister:
-		line += fmt.Sprintf("register %s %s", c.Name, c.ID) + where(c.Instance)
+		how := "register"
+		if c.TimeMs == 0 {
+			how = "present"
+		}
+		line += fmt.Sprintf("%s %s %s", how, c.Name, c.ID) + where(c.Instance)
+		told = append(told, differences(before, c.Instance)...)
 	default:
 		line += c.Op + " " + strings.TrimSpace(c.Key+c.Name+" "+c.ID)
 	}
-	lives := ""
-	if c.TTLMs != 0 && c.Op == codec.OpSet {
-		lives = "for " + ttl(c.TTLMs)
-	}
-	return line + " " + details(revision(c.Revision), lives)
+	return line + " " + details(told...)
 }
 
 // where is what a watcher of services wants to know of an instance.
@@ -213,8 +245,11 @@ func where(i *codec.Instance) string {
 	if i.Address != "" && i.ID != net.JoinHostPort(i.Address, number(i.Port)) {
 		text = " at " + endpoint(*i)
 	}
-	if i.Status != codec.Passing {
-		text += " " + strings.TrimSpace(i.Status+" "+i.Note)
+	if len(i.Tags) > 0 {
+		text += " [" + printable([]byte(strings.Join(i.Tags, ","))) + "]"
+	}
+	if i.Status != codec.Passing || i.Note != "" {
+		text += " " + strings.TrimSpace(i.Status+" "+printable([]byte(i.Note)))
 	}
 	return text
 }

@@ -5,7 +5,7 @@ batch.apply {"ops":[{"op":"kv.set","key":"a","value":"1"},{"op":"kv.delete","key
 = {"store_revision":3,"epoch":1000000,"revision":3,"results":[{"revision":1,"created":true},{"revision":0,"deleted":false},{"revision":2,"created":true,"value":2},{"revision":3,"id":"1","created":true,"expires_at_ms":1000100},{"revision":1,"expires_at_ms":1000050}]}
 > {"revision":1,"epoch":1000000,"op":"set","key":"a","previous_revision":0,"commit_revision":3,"time_ms":1000000,"value":"1"}
 > {"revision":2,"epoch":1000000,"op":"set","key":"n","previous_revision":0,"commit_revision":3,"time_ms":1000000,"value":"2"}
-> {"revision":3,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":0,"commit_revision":3,"time_ms":1000000,"ttl_ms":100,"expires_at_ms":1000100,"instance":{"name":"web","id":"1","status":"passing","ttl_ms":100,"expires_at_ms":1000100,"revision":3,"created_revision":3}}
+> {"revision":3,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":0,"commit_revision":3,"time_ms":1000000,"instance":{"name":"web","id":"1","status":"passing","ttl_ms":100,"expires_at_ms":1000100,"revision":3,"created_revision":3}}
 batch.apply {"ops":[{"op":"svc.deregister","name":"web","id":"1"},{"op":"kv.delete","key":"a"}]}
 = {"store_revision":5,"epoch":1000000,"revision":5,"results":[{"revision":4,"deregistered":true},{"revision":5,"deleted":true}]}
 > {"revision":4,"epoch":1000000,"op":"deregister","name":"web","id":"1","previous_revision":3,"commit_revision":5,"time_ms":1000000,"instance":{"name":"web","id":"1","status":"passing","ttl_ms":100,"expires_at_ms":1000100,"revision":3,"created_revision":3}}

@@ -124,7 +124,7 @@ batch.apply {"ops":[{"op":"kv.set","key":"a","value":"2","if_revision":0},{"op":
 === Instances expire as keys do
 svc.register {"name":"web","id":"1","ttl_ms":10,"address":"10.0.0.1"}
 = {"store_revision":1,"epoch":1000000,"revision":1,"id":"1","created":true,"expires_at_ms":1000010}
-> {"revision":1,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":0,"commit_revision":1,"time_ms":1000000,"ttl_ms":10,"expires_at_ms":1000010,"instance":{"name":"web","id":"1","address":"10.0.0.1","status":"passing","ttl_ms":10,"expires_at_ms":1000010,"revision":1,"created_revision":1}}
+> {"revision":1,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":0,"commit_revision":1,"time_ms":1000000,"instance":{"name":"web","id":"1","address":"10.0.0.1","status":"passing","ttl_ms":10,"expires_at_ms":1000010,"revision":1,"created_revision":1}}
 advance 9ms
 svc.heartbeat {"name":"web","id":"1"}
 = {"store_revision":1,"epoch":1000000,"revision":1,"expires_at_ms":1000019}
@@ -141,12 +141,12 @@ svc.heartbeat {"name":"web","id":"1"}
 > {"revision":2,"epoch":1000000,"op":"expire","name":"web","id":"1","previous_revision":1,"commit_revision":2,"time_ms":1000019,"instance":{"name":"web","id":"1","address":"10.0.0.1","status":"passing","ttl_ms":10,"expires_at_ms":1000019,"revision":1,"created_revision":1}}
 svc.register {"name":"web","id":"1","ttl_ms":10,"address":"10.0.0.1"}
 = {"store_revision":3,"epoch":1000000,"revision":3,"id":"1","created":true,"expires_at_ms":1000029}
-> {"revision":3,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":0,"commit_revision":3,"time_ms":1000019,"ttl_ms":10,"expires_at_ms":1000029,"instance":{"name":"web","id":"1","address":"10.0.0.1","status":"passing","ttl_ms":10,"expires_at_ms":1000029,"revision":3,"created_revision":3}}
+> {"revision":3,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":0,"commit_revision":3,"time_ms":1000019,"instance":{"name":"web","id":"1","address":"10.0.0.1","status":"passing","ttl_ms":10,"expires_at_ms":1000029,"revision":3,"created_revision":3}}
 advance 10ms
 svc.register {"name":"web","id":"1","ttl_ms":10,"address":"10.0.0.1"}
 = {"store_revision":5,"epoch":1000000,"revision":5,"id":"1","created":true,"expires_at_ms":1000039}
 > {"revision":4,"epoch":1000000,"op":"expire","name":"web","id":"1","previous_revision":3,"commit_revision":5,"time_ms":1000029,"instance":{"name":"web","id":"1","address":"10.0.0.1","status":"passing","ttl_ms":10,"expires_at_ms":1000029,"revision":3,"created_revision":3}}
-> {"revision":5,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":0,"commit_revision":5,"time_ms":1000029,"ttl_ms":10,"expires_at_ms":1000039,"instance":{"name":"web","id":"1","address":"10.0.0.1","status":"passing","ttl_ms":10,"expires_at_ms":1000039,"revision":5,"created_revision":5}}
+> {"revision":5,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":0,"commit_revision":5,"time_ms":1000029,"instance":{"name":"web","id":"1","address":"10.0.0.1","status":"passing","ttl_ms":10,"expires_at_ms":1000039,"revision":5,"created_revision":5}}
 advance 10ms
 svc.deregister {"name":"web","id":"1"}
 = {"store_revision":6,"epoch":1000000,"revision":0,"deregistered":false}
@@ -169,7 +169,7 @@ kv.set {"key":"b","value":"1","ttl_ms":40}
 > {"revision":2,"epoch":1000000,"op":"set","key":"b","previous_revision":0,"commit_revision":2,"time_ms":1000000,"value":"1","ttl_ms":40,"expires_at_ms":1000040}
 svc.register {"name":"web","id":"1","ttl_ms":100}
 = {"store_revision":3,"epoch":1000000,"revision":3,"id":"1","created":true,"expires_at_ms":1000100}
-> {"revision":3,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":0,"commit_revision":3,"time_ms":1000000,"ttl_ms":100,"expires_at_ms":1000100,"instance":{"name":"web","id":"1","status":"passing","ttl_ms":100,"expires_at_ms":1000100,"revision":3,"created_revision":3}}
+> {"revision":3,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":0,"commit_revision":3,"time_ms":1000000,"instance":{"name":"web","id":"1","status":"passing","ttl_ms":100,"expires_at_ms":1000100,"revision":3,"created_revision":3}}
 advance 90ms
 reopen
 kv.get {"key":"a"}
@@ -191,7 +191,7 @@ svc.get {"name":"web"}
 === The grace comes after each restart and is not shorter than the deadline
 svc.register {"name":"web","id":"1","ttl_ms":100}
 = {"store_revision":1,"epoch":1000000,"revision":1,"id":"1","created":true,"expires_at_ms":1000100}
-> {"revision":1,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":0,"commit_revision":1,"time_ms":1000000,"ttl_ms":100,"expires_at_ms":1000100,"instance":{"name":"web","id":"1","status":"passing","ttl_ms":100,"expires_at_ms":1000100,"revision":1,"created_revision":1}}
+> {"revision":1,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":0,"commit_revision":1,"time_ms":1000000,"instance":{"name":"web","id":"1","status":"passing","ttl_ms":100,"expires_at_ms":1000100,"revision":1,"created_revision":1}}
 reopen
 advance 60ms
 reopen
@@ -205,7 +205,7 @@ svc.get {"name":"web"}
 === What was gone before a restart does not come back
 svc.register {"name":"web","id":"1","ttl_ms":100}
 = {"store_revision":1,"epoch":1000000,"revision":1,"id":"1","created":true,"expires_at_ms":1000100}
-> {"revision":1,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":0,"commit_revision":1,"time_ms":1000000,"ttl_ms":100,"expires_at_ms":1000100,"instance":{"name":"web","id":"1","status":"passing","ttl_ms":100,"expires_at_ms":1000100,"revision":1,"created_revision":1}}
+> {"revision":1,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":0,"commit_revision":1,"time_ms":1000000,"instance":{"name":"web","id":"1","status":"passing","ttl_ms":100,"expires_at_ms":1000100,"revision":1,"created_revision":1}}
 kv.set {"key":"a","value":"1","ttl_ms":100}
 = {"store_revision":2,"epoch":1000000,"revision":2,"created":true,"expires_at_ms":1000100}
 > {"revision":2,"epoch":1000000,"op":"set","key":"a","previous_revision":0,"commit_revision":2,"time_ms":1000000,"value":"1","ttl_ms":100,"expires_at_ms":1000100}
@@ -233,7 +233,7 @@ kv.set {"key":"c","value":"1","ttl_ms":20}
 > {"revision":3,"epoch":1000000,"op":"set","key":"c","previous_revision":0,"commit_revision":3,"time_ms":1000000,"value":"1","ttl_ms":20,"expires_at_ms":1000020}
 svc.register {"name":"web","id":"1","ttl_ms":20}
 = {"store_revision":4,"epoch":1000000,"revision":4,"id":"1","created":true,"expires_at_ms":1000020}
-> {"revision":4,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":0,"commit_revision":4,"time_ms":1000000,"ttl_ms":20,"expires_at_ms":1000020,"instance":{"name":"web","id":"1","status":"passing","ttl_ms":20,"expires_at_ms":1000020,"revision":4,"created_revision":4}}
+> {"revision":4,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":0,"commit_revision":4,"time_ms":1000000,"instance":{"name":"web","id":"1","status":"passing","ttl_ms":20,"expires_at_ms":1000020,"revision":4,"created_revision":4}}
 sweep
 advance 10ms
 sweep
@@ -322,7 +322,7 @@ status
 === Heartbeats keep an instance
 svc.register {"name":"web","id":"1","ttl_ms":10}
 = {"store_revision":1,"epoch":1000000,"revision":1,"id":"1","created":true,"expires_at_ms":1000010}
-> {"revision":1,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":0,"commit_revision":1,"time_ms":1000000,"ttl_ms":10,"expires_at_ms":1000010,"instance":{"name":"web","id":"1","status":"passing","ttl_ms":10,"expires_at_ms":1000010,"revision":1,"created_revision":1}}
+> {"revision":1,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":0,"commit_revision":1,"time_ms":1000000,"instance":{"name":"web","id":"1","status":"passing","ttl_ms":10,"expires_at_ms":1000010,"revision":1,"created_revision":1}}
 advance 5ms
 svc.heartbeat {"name":"web","id":"1"}
 = {"store_revision":1,"epoch":1000000,"revision":1,"expires_at_ms":1000015}
@@ -339,10 +339,10 @@ svc.heartbeat {"name":"web","id":"1"}
 === Heartbeats outlive a clean restart, and what is due after one expires
 svc.register {"name":"web","id":"1","ttl_ms":100}
 = {"store_revision":1,"epoch":1000000,"revision":1,"id":"1","created":true,"expires_at_ms":1000100}
-> {"revision":1,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":0,"commit_revision":1,"time_ms":1000000,"ttl_ms":100,"expires_at_ms":1000100,"instance":{"name":"web","id":"1","status":"passing","ttl_ms":100,"expires_at_ms":1000100,"revision":1,"created_revision":1}}
+> {"revision":1,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":0,"commit_revision":1,"time_ms":1000000,"instance":{"name":"web","id":"1","status":"passing","ttl_ms":100,"expires_at_ms":1000100,"revision":1,"created_revision":1}}
 svc.register {"name":"web","id":"2","ttl_ms":100}
 = {"store_revision":2,"epoch":1000000,"revision":2,"id":"2","created":true,"expires_at_ms":1000100}
-> {"revision":2,"epoch":1000000,"op":"register","name":"web","id":"2","previous_revision":0,"commit_revision":2,"time_ms":1000000,"ttl_ms":100,"expires_at_ms":1000100,"instance":{"name":"web","id":"2","status":"passing","ttl_ms":100,"expires_at_ms":1000100,"revision":2,"created_revision":2}}
+> {"revision":2,"epoch":1000000,"op":"register","name":"web","id":"2","previous_revision":0,"commit_revision":2,"time_ms":1000000,"instance":{"name":"web","id":"2","status":"passing","ttl_ms":100,"expires_at_ms":1000100,"revision":2,"created_revision":2}}
 kv.set {"key":"a","value":"1","ttl_ms":100}
 = {"store_revision":3,"epoch":1000000,"revision":3,"created":true,"expires_at_ms":1000100}
 > {"revision":3,"epoch":1000000,"op":"set","key":"a","previous_revision":0,"commit_revision":3,"time_ms":1000000,"value":"1","ttl_ms":100,"expires_at_ms":1000100}
@@ -367,7 +367,7 @@ status
 === A grace is not lost by another restart
 svc.register {"name":"web","id":"1","ttl_ms":100}
 = {"store_revision":1,"epoch":1000000,"revision":1,"id":"1","created":true,"expires_at_ms":1000100}
-> {"revision":1,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":0,"commit_revision":1,"time_ms":1000000,"ttl_ms":100,"expires_at_ms":1000100,"instance":{"name":"web","id":"1","status":"passing","ttl_ms":100,"expires_at_ms":1000100,"revision":1,"created_revision":1}}
+> {"revision":1,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":0,"commit_revision":1,"time_ms":1000000,"instance":{"name":"web","id":"1","status":"passing","ttl_ms":100,"expires_at_ms":1000100,"revision":1,"created_revision":1}}
 advance 90ms
 reopen
 advance 60ms

@@ -66,7 +66,7 @@ id=t kv.touch {"key":"a","ttl_ms":100}
 id=x batch.apply {"ops":[{"op":"kv.increment","key":"n"},{"op":"kv.delete","key":"a"},{"op":"svc.register","name":"web","id":"1","ttl_ms":50}]}
 = {"store_revision":2,"epoch":1000000,"revision":2,"results":[{"revision":1,"created":true,"value":1},{"revision":0,"deleted":false},{"revision":2,"id":"1","created":true,"expires_at_ms":1000050}]}
 > {"revision":1,"epoch":1000000,"op":"set","key":"n","previous_revision":0,"commit_revision":2,"time_ms":1000000,"value":"1"}
-> {"revision":2,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":0,"commit_revision":2,"time_ms":1000000,"ttl_ms":50,"expires_at_ms":1000050,"instance":{"name":"web","id":"1","status":"passing","ttl_ms":50,"expires_at_ms":1000050,"revision":2,"created_revision":2}}
+> {"revision":2,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":0,"commit_revision":2,"time_ms":1000000,"instance":{"name":"web","id":"1","status":"passing","ttl_ms":50,"expires_at_ms":1000050,"revision":2,"created_revision":2}}
 id=x batch.apply {"ops":[{"op":"kv.increment","key":"n"},{"op":"kv.delete","key":"a"},{"op":"svc.register","name":"web","id":"1","ttl_ms":50}]}
 = {"store_revision":2,"epoch":1000000,"revision":2,"duplicate":true,"results":[{"revision":1,"created":true,"value":1},{"revision":0,"deleted":false},{"revision":2,"id":"1","created":true,"expires_at_ms":1000050}]}
 
@@ -98,7 +98,7 @@ id=4 svc.deregister {"name":"web","id":"1"}
 === Heartbeats that only renew ignore ids, those that change something do not
 svc.register {"name":"web","id":"1","ttl_ms":100}
 = {"store_revision":1,"epoch":1000000,"revision":1,"id":"1","created":true,"expires_at_ms":1000100}
-> {"revision":1,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":0,"commit_revision":1,"time_ms":1000000,"ttl_ms":100,"expires_at_ms":1000100,"instance":{"name":"web","id":"1","status":"passing","ttl_ms":100,"expires_at_ms":1000100,"revision":1,"created_revision":1}}
+> {"revision":1,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":0,"commit_revision":1,"time_ms":1000000,"instance":{"name":"web","id":"1","status":"passing","ttl_ms":100,"expires_at_ms":1000100,"revision":1,"created_revision":1}}
 id=x svc.heartbeat {"name":"web","id":"1"}
 = {"store_revision":1,"epoch":1000000,"revision":1,"expires_at_ms":1000100}
 advance 50ms
@@ -106,10 +106,10 @@ id=x svc.heartbeat {"name":"web","id":"1"}
 = {"store_revision":1,"epoch":1000000,"revision":1,"expires_at_ms":1000150}
 id=y svc.heartbeat {"name":"web","id":"1","status":"warning"}
 = {"store_revision":2,"epoch":1000000,"revision":2,"expires_at_ms":1000150}
-> {"revision":2,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":1,"commit_revision":2,"time_ms":1000050,"ttl_ms":100,"expires_at_ms":1000150,"instance":{"name":"web","id":"1","status":"warning","ttl_ms":100,"expires_at_ms":1000150,"revision":2,"created_revision":1}}
+> {"revision":2,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":1,"commit_revision":2,"time_ms":1000050,"instance":{"name":"web","id":"1","status":"warning","ttl_ms":100,"expires_at_ms":1000150,"revision":2,"created_revision":1}}
 svc.heartbeat {"name":"web","id":"1","status":"passing"}
 = {"store_revision":3,"epoch":1000000,"revision":3,"expires_at_ms":1000150}
-> {"revision":3,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":2,"commit_revision":3,"time_ms":1000050,"ttl_ms":100,"expires_at_ms":1000150,"instance":{"name":"web","id":"1","status":"passing","ttl_ms":100,"expires_at_ms":1000150,"revision":3,"created_revision":1}}
+> {"revision":3,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":2,"commit_revision":3,"time_ms":1000050,"instance":{"name":"web","id":"1","status":"passing","ttl_ms":100,"expires_at_ms":1000150,"revision":3,"created_revision":1}}
 id=y svc.heartbeat {"name":"web","id":"1","status":"warning"}
 = {"store_revision":3,"epoch":1000000,"revision":2,"duplicate":true,"expires_at_ms":1000150}
 

@@ -3,7 +3,7 @@
 === Registering exactly what is registered renews and announces nothing
 svc.register {"name":"web","id":"1","address":"10.0.0.1","port":80,"tags":["b","a","b"],"meta":{"zone":"x"},"ttl_ms":100,"note":"n"}
 = {"store_revision":1,"epoch":1000000,"revision":1,"id":"1","created":true,"expires_at_ms":1000100}
-> {"revision":1,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":0,"commit_revision":1,"time_ms":1000000,"ttl_ms":100,"expires_at_ms":1000100,"instance":{"name":"web","id":"1","address":"10.0.0.1","port":80,"tags":["a","b"],"meta":{"zone":"x"},"status":"passing","note":"n","ttl_ms":100,"expires_at_ms":1000100,"revision":1,"created_revision":1}}
+> {"revision":1,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":0,"commit_revision":1,"time_ms":1000000,"instance":{"name":"web","id":"1","address":"10.0.0.1","port":80,"tags":["a","b"],"meta":{"zone":"x"},"status":"passing","note":"n","ttl_ms":100,"expires_at_ms":1000100,"revision":1,"created_revision":1}}
 advance 50ms
 svc.register {"name":"web","id":"1","address":"10.0.0.1","port":80,"tags":["a","b"],"meta":{"zone":"x"},"ttl_ms":100,"note":"n","status":"passing"}
 = {"store_revision":1,"epoch":1000000,"revision":1,"id":"1","created":false,"expires_at_ms":1000150}
@@ -11,13 +11,13 @@ svc.get {"name":"web"}
 = {"store_revision":1,"epoch":1000000,"instances":[{"name":"web","id":"1","address":"10.0.0.1","port":80,"tags":["a","b"],"meta":{"zone":"x"},"status":"passing","note":"n","ttl_ms":100,"expires_at_ms":1000150,"revision":1,"created_revision":1}]}
 svc.register {"name":"web","id":"1","address":"10.0.0.1","port":80,"tags":["a"],"meta":{"zone":"x"},"ttl_ms":100,"note":"n"}
 = {"store_revision":2,"epoch":1000000,"revision":2,"id":"1","created":false,"expires_at_ms":1000150}
-> {"revision":2,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":1,"commit_revision":2,"time_ms":1000050,"ttl_ms":100,"expires_at_ms":1000150,"instance":{"name":"web","id":"1","address":"10.0.0.1","port":80,"tags":["a"],"meta":{"zone":"x"},"status":"passing","note":"n","ttl_ms":100,"expires_at_ms":1000150,"revision":2,"created_revision":1}}
+> {"revision":2,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":1,"commit_revision":2,"time_ms":1000050,"instance":{"name":"web","id":"1","address":"10.0.0.1","port":80,"tags":["a"],"meta":{"zone":"x"},"status":"passing","note":"n","ttl_ms":100,"expires_at_ms":1000150,"revision":2,"created_revision":1}}
 svc.register {"name":"web","id":"1","address":"10.0.0.1","port":80,"tags":["a"],"meta":{"zone":"y"},"ttl_ms":100,"note":"n"}
 = {"store_revision":3,"epoch":1000000,"revision":3,"id":"1","created":false,"expires_at_ms":1000150}
-> {"revision":3,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":2,"commit_revision":3,"time_ms":1000050,"ttl_ms":100,"expires_at_ms":1000150,"instance":{"name":"web","id":"1","address":"10.0.0.1","port":80,"tags":["a"],"meta":{"zone":"y"},"status":"passing","note":"n","ttl_ms":100,"expires_at_ms":1000150,"revision":3,"created_revision":1}}
+> {"revision":3,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":2,"commit_revision":3,"time_ms":1000050,"instance":{"name":"web","id":"1","address":"10.0.0.1","port":80,"tags":["a"],"meta":{"zone":"y"},"status":"passing","note":"n","ttl_ms":100,"expires_at_ms":1000150,"revision":3,"created_revision":1}}
 svc.register {"name":"web","id":"1","address":"10.0.0.1","port":80,"tags":["a"],"meta":{"zone":"y"},"ttl_ms":200,"note":"n"}
 = {"store_revision":4,"epoch":1000000,"revision":4,"id":"1","created":false,"expires_at_ms":1000250}
-> {"revision":4,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":3,"commit_revision":4,"time_ms":1000050,"ttl_ms":200,"expires_at_ms":1000250,"instance":{"name":"web","id":"1","address":"10.0.0.1","port":80,"tags":["a"],"meta":{"zone":"y"},"status":"passing","note":"n","ttl_ms":200,"expires_at_ms":1000250,"revision":4,"created_revision":1}}
+> {"revision":4,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":3,"commit_revision":4,"time_ms":1000050,"instance":{"name":"web","id":"1","address":"10.0.0.1","port":80,"tags":["a"],"meta":{"zone":"y"},"status":"passing","note":"n","ttl_ms":200,"expires_at_ms":1000250,"revision":4,"created_revision":1}}
 svc.register {"name":"web","id":"1","address":"10.0.0.1","port":80,"tags":["a"],"meta":{"zone":"y"},"note":"n"}
 = {"store_revision":5,"epoch":1000000,"revision":5,"id":"1","created":false}
 > {"revision":5,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":4,"commit_revision":5,"time_ms":1000050,"instance":{"name":"web","id":"1","address":"10.0.0.1","port":80,"tags":["a"],"meta":{"zone":"y"},"status":"passing","note":"n","revision":5,"created_revision":1}}
@@ -39,7 +39,7 @@ svc.register {"name":"web","port":80}
 === A heartbeat renews, and announces a new status or note
 svc.register {"name":"web","id":"1","ttl_ms":100}
 = {"store_revision":1,"epoch":1000000,"revision":1,"id":"1","created":true,"expires_at_ms":1000100}
-> {"revision":1,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":0,"commit_revision":1,"time_ms":1000000,"ttl_ms":100,"expires_at_ms":1000100,"instance":{"name":"web","id":"1","status":"passing","ttl_ms":100,"expires_at_ms":1000100,"revision":1,"created_revision":1}}
+> {"revision":1,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":0,"commit_revision":1,"time_ms":1000000,"instance":{"name":"web","id":"1","status":"passing","ttl_ms":100,"expires_at_ms":1000100,"revision":1,"created_revision":1}}
 advance 50ms
 svc.heartbeat {"name":"web","id":"1"}
 = {"store_revision":1,"epoch":1000000,"revision":1,"expires_at_ms":1000150}
@@ -47,15 +47,15 @@ svc.heartbeat {"name":"web","id":"1","status":"passing"}
 = {"store_revision":1,"epoch":1000000,"revision":1,"expires_at_ms":1000150}
 svc.heartbeat {"name":"web","id":"1","status":"critical"}
 = {"store_revision":2,"epoch":1000000,"revision":2,"expires_at_ms":1000150}
-> {"revision":2,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":1,"commit_revision":2,"time_ms":1000050,"ttl_ms":100,"expires_at_ms":1000150,"instance":{"name":"web","id":"1","status":"critical","ttl_ms":100,"expires_at_ms":1000150,"revision":2,"created_revision":1}}
+> {"revision":2,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":1,"commit_revision":2,"time_ms":1000050,"instance":{"name":"web","id":"1","status":"critical","ttl_ms":100,"expires_at_ms":1000150,"revision":2,"created_revision":1}}
 svc.heartbeat {"name":"web","id":"1","note":"slow"}
 = {"store_revision":3,"epoch":1000000,"revision":3,"expires_at_ms":1000150}
-> {"revision":3,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":2,"commit_revision":3,"time_ms":1000050,"ttl_ms":100,"expires_at_ms":1000150,"instance":{"name":"web","id":"1","status":"critical","note":"slow","ttl_ms":100,"expires_at_ms":1000150,"revision":3,"created_revision":1}}
+> {"revision":3,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":2,"commit_revision":3,"time_ms":1000050,"instance":{"name":"web","id":"1","status":"critical","note":"slow","ttl_ms":100,"expires_at_ms":1000150,"revision":3,"created_revision":1}}
 svc.heartbeat {"name":"web","id":"1","status":"critical","note":"slow"}
 = {"store_revision":3,"epoch":1000000,"revision":3,"expires_at_ms":1000150}
 svc.heartbeat {"name":"web","id":"1","note":""}
 = {"store_revision":4,"epoch":1000000,"revision":4,"expires_at_ms":1000150}
-> {"revision":4,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":3,"commit_revision":4,"time_ms":1000050,"ttl_ms":100,"expires_at_ms":1000150,"instance":{"name":"web","id":"1","status":"critical","ttl_ms":100,"expires_at_ms":1000150,"revision":4,"created_revision":1}}
+> {"revision":4,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":3,"commit_revision":4,"time_ms":1000050,"instance":{"name":"web","id":"1","status":"critical","ttl_ms":100,"expires_at_ms":1000150,"revision":4,"created_revision":1}}
 svc.get {"name":"web"}
 = {"store_revision":4,"epoch":1000000,"instances":[]}
 svc.get {"name":"web","statuses":["critical"]}
@@ -89,7 +89,7 @@ svc.deregister {"name":"web","id":"1"}
 = {"store_revision":0,"epoch":1000000,"revision":0,"deregistered":false}
 svc.register {"name":"web","id":"1","tags":["a"],"ttl_ms":100}
 = {"store_revision":1,"epoch":1000000,"revision":1,"id":"1","created":true,"expires_at_ms":1000100}
-> {"revision":1,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":0,"commit_revision":1,"time_ms":1000000,"ttl_ms":100,"expires_at_ms":1000100,"instance":{"name":"web","id":"1","tags":["a"],"status":"passing","ttl_ms":100,"expires_at_ms":1000100,"revision":1,"created_revision":1}}
+> {"revision":1,"epoch":1000000,"op":"register","name":"web","id":"1","previous_revision":0,"commit_revision":1,"time_ms":1000000,"instance":{"name":"web","id":"1","tags":["a"],"status":"passing","ttl_ms":100,"expires_at_ms":1000100,"revision":1,"created_revision":1}}
 svc.deregister {"name":"web","id":"1"}
 = {"store_revision":2,"epoch":1000000,"revision":2,"deregistered":true}
 > {"revision":2,"epoch":1000000,"op":"deregister","name":"web","id":"1","previous_revision":1,"commit_revision":2,"time_ms":1000000,"instance":{"name":"web","id":"1","tags":["a"],"status":"passing","ttl_ms":100,"expires_at_ms":1000100,"revision":1,"created_revision":1}}
