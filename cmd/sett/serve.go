@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -134,6 +135,7 @@ func (a *app) serve(ctx context.Context, f *serveFlags) error {
 		return &usageError{"sett serve", err.Error()}
 	}
 	privateFiles()
+	tuneMemory()
 	link, err := f.link(log)
 	if err != nil {
 		return err
@@ -155,6 +157,17 @@ func (a *app) serve(ctx context.Context, f *serveFlags) error {
 		Ready: func() { a.greet(log, f, link.url()) },
 	})
 	return errors.Join(err, store.Close())
+}
+
+// tuneMemory has the collector run half as often as it would, and bounds what
+// that may cost, unless the environment says otherwise.
+func tuneMemory() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(200)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(1536 << 20)
+	}
 }
 
 func (f *serveFlags) openEngine(log *slog.Logger) (engine.Engine, error) {
