@@ -116,11 +116,7 @@ func (s *store) Restore(path string) error {
 		return fmt.Errorf("engine: restore: %w", err)
 	}
 	defer f.Close()
-	var records recordChecker
-	header, err := readBackup(f, records.check)
-	if err == nil && records.revision > header.Revision {
-		err = fmt.Errorf("the backup is damaged: a record has revision %d, the store was at %d", records.revision, header.Revision)
-	}
+	header, err := checkBackup(f)
 	if err != nil {
 		return fmt.Errorf("engine: restore %s: %w", path, err)
 	}
@@ -168,6 +164,16 @@ func (s *store) replace(f io.Reader, header *backupHeader) error {
 		return err
 	}
 	return s.persist(&state{commit: b.Last(), backend: b})
+}
+
+// checkBackup reads a backup whole and refuses one that is damaged.
+func checkBackup(in io.Reader) (*backupHeader, error) {
+	var records recordChecker
+	header, err := readBackup(in, records.check)
+	if err == nil && records.revision > header.Revision {
+		err = fmt.Errorf("the backup is damaged: a record has revision %d, the store was at %d", records.revision, header.Revision)
+	}
+	return header, err
 }
 
 // recordChecker refuses what no store would write, though its sums are right:

@@ -427,26 +427,26 @@ func FuzzRestore(f *testing.F) {
 	f.Add([]byte{})
 	f.Add(good[:len(good)-1])
 	f.Fuzz(func(t *testing.T, data []byte) {
-		h := open(t, Memory)
-		h.set("a", "before")
-		path := filepath.Join(t.TempDir(), "fuzz")
 		for _, data := range [][]byte{data, reseal(data)} {
+			// A store only for what passes: its goroutines would slow the fuzzer.
+			if _, err := checkBackup(bytes.NewReader(data)); err != nil {
+				continue
+			}
+			h := open(t, Memory)
+			h.set("a", "before")
+			path := filepath.Join(t.TempDir(), "fuzz")
 			if err := os.WriteFile(path, data, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			at := h.Position()
 			if err := h.Restore(path); err != nil {
-				if h.Err() != nil || h.Position() != at {
-					t.Fatalf("refused too late: %v", err)
-				}
-				continue
+				t.Fatalf("refused what was checked: %v", err)
 			}
 			h.check()
 			var again bytes.Buffer
 			if err := h.StreamBackup(&again); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := readBackup(&again, new(recordChecker).check); err != nil {
+			if _, err := checkBackup(&again); err != nil {
 				t.Fatalf("restored what cannot be restored again: %v", err)
 			}
 		}

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"os"
 	"time"
-
-	"github.com/settkv/sett/codec"
 )
 
 // hold keeps a lock while a command runs.
@@ -103,7 +101,7 @@ func (h *hold) run(c command, signals <-chan os.Signal) error {
 		case r := <-asked:
 			asked = nil
 			switch {
-			case errors.Is(r.err, codec.ErrConflict), errors.Is(r.err, codec.ErrNotFound):
+			case gone(r.err):
 				return h.kill(c, errGone)
 			case r.err == nil && failed == nil: // else the time to end stays what it was
 				h.sent = r.sent

@@ -14,6 +14,7 @@ import (
 // command ends, and then takes it back. It cannot be lost: what has expired is
 // registered again.
 type keepAlive struct {
+	what        string // for notes
 	ttl         time.Duration
 	beat        func(context.Context) error
 	register    func(context.Context) error // where a beat says not_found
@@ -95,10 +96,10 @@ func (k *keepAlive) once(ctx context.Context) error {
 	switch {
 	case err == nil && (k.troubled || expired):
 		k.troubled = false
-		k.note("sett: %s again", how)
+		k.note("sett: %s is %s again", k.what, how)
 	case err != nil && !k.troubled && !errors.Is(err, context.Canceled):
 		k.troubled = true
-		k.note("sett: not renewed, trying again: %v", err)
+		k.note("sett: %s is not renewed, trying again: %v", k.what, err)
 	}
 	return err
 }

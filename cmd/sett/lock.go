@@ -158,6 +158,7 @@ func (l *lock) renew(ctx context.Context) error {
 	ttl := codec.Millis(l.ttl)
 	_, err := ask(ctx, l.s, subjects.KVTouch, &codec.Touch{Key: l.key, TTLMs: &ttl, IfRevision: &l.revision})
 	switch {
+	case gone(err): // [hold] ends it all
 	case err == nil && l.troubled:
 		l.troubled = false
 		l.a.note("sett: %s is renewed again", l.key)
@@ -176,12 +177,17 @@ func (l *lock) release(within time.Duration) (stillOurs bool) {
 	defer cancel()
 	_, err := ask(ctx, l.s, subjects.KVDelete, &codec.Delete{Key: l.key, IfRevision: &l.revision})
 	switch {
-	case errors.Is(err, codec.ErrConflict), errors.Is(err, codec.ErrNotFound):
+	case gone(err):
 		return false
 	case err != nil:
 		l.a.note("sett: %s is not released, but goes by itself within %s: %v", l.key, span(l.ttl), err)
 	}
 	return true
+}
+
+// gone says that a record is not the one that the command was for.
+func gone(err error) bool {
+	return errors.Is(err, codec.ErrConflict) || errors.Is(err, codec.ErrNotFound)
 }
 
 // create asks once for the lock.

@@ -113,7 +113,7 @@ func (r *registering) run(ctx context.Context) (err error) {
 	}
 	r.req.ID, r.req.IfRevision = resp.ID, nil // from now on it is ours
 	k := &keepAlive{
-		ttl: ttl, reconnected: reconnected, note: r.a.note, beat: r.beat, deregister: r.deregister,
+		what: r.req.Name + " " + r.req.ID, ttl: ttl, reconnected: reconnected, note: r.a.note, beat: r.beat, deregister: r.deregister,
 		register: func(ctx context.Context) error {
 			_, err := r.register(ctx)
 			return err

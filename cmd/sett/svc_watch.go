@@ -135,7 +135,7 @@ func differences(before, after *codec.Instance) (told []string) {
 		return nil
 	}
 	was := func(what, x, y string) {
-		if x != y {
+		if x != y && x != "" {
 			told = append(told, fmt.Sprintf("%s was %q", what, x))
 		}
 	}
