@@ -77,7 +77,7 @@ func (e *env) run(ctx context.Context) error {
 		return err
 	}
 	if e.restart {
-		return e.follow(ctx, client)
+		return e.follow(ctx, s, client)
 	}
 	values := make(map[string][]byte)
 	for entry, err := range client.List(ctx, e.prefix) {

@@ -30,7 +30,7 @@ type restarting struct {
 }
 
 // follow lists the keys and starts the command, then follows them.
-func (e *env) follow(ctx context.Context, client *subjects.Client) error {
+func (e *env) follow(ctx context.Context, s *session, client *subjects.Client) error {
 	following, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	updates := make(chan told)
 	go func() {
@@ -58,7 +58,7 @@ func (e *env) follow(ctx context.Context, client *subjects.Client) error {
 		select {
 		case u := <-updates:
 			if u.err != nil {
-				return u.err
+				return s.failed(subjects.KVList.Subject, u.err)
 			}
 			r.take(u.Update)
 		case <-ctx.Done():

@@ -33,8 +33,8 @@ func (l *lock) acquire(ctx context.Context) error {
 			return ctx.Err()
 		case err == nil:
 			return nil
-		case !errors.Is(err, codec.ErrConflict) && (tries == 0 || !worthWaiting(err)):
-			return err // nobody answers at all, or never will
+		case !errors.Is(err, codec.ErrConflict) && !worthWaiting(err, tries):
+			return err
 		}
 		if l.wait != nil {
 			left := *l.wait - time.Since(began)
@@ -44,7 +44,7 @@ func (l *lock) acquire(ctx context.Context) error {
 			pause = min(pause, left)
 		}
 		if tries == 0 {
-			l.a.note("sett: waiting for %s, held by %v", l.key, owner)
+			l.noteWaiting(owner, err)
 			if err := l.watch(); err != nil {
 				return err
 			}
@@ -108,10 +108,19 @@ func (l *lock) notGot(owner *holder, err error) error {
 	return e
 }
 
-// worthWaiting says that a store which was there may come back.
-func worthWaiting(err error) bool {
+// worthWaiting says that a store which was there may come back. Where a create
+// had no answer the lock may be ours already, so it must be asked again.
+func worthWaiting(err error, tries int) bool {
 	failed, ok := errors.AsType[*codec.Error](err)
-	return ok && (failed.Temporary || mayHaveHappened(err))
+	return ok && (failed.Temporary && tries > 0 || mayHaveHappened(err))
+}
+
+func (l *lock) noteWaiting(owner *holder, err error) {
+	if errors.Is(err, codec.ErrConflict) {
+		l.a.note("sett: waiting for %s, held by %v", l.key, owner)
+		return
+	}
+	l.a.note("sett: waiting for %s: %v", l.key, err)
 }
 
 // sleep waits until it is worth to try again.

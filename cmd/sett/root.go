@@ -32,7 +32,8 @@ const about = `sett is a key-value store and service registry that speaks NATS.
   sett serve                           run a store, with its own NATS server
   sett kv set config/host 10.0.0.1     write a key
   sett kv get config/host              read it
-  sett watch                           follow what changes`
+  sett watch                           follow what changes
+  sett lock nightly -- ./backup.sh     run a command while holding a lock`
 
 // command builds the whole command line.
 func (a *app) command() *cobra.Command {

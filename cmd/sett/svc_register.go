@@ -29,12 +29,13 @@ func (a *app) svcRegister() *cobra.Command {
 heartbeats stop. --id is needed unless both --address and --port are given.
 
 With --keep-alive it is renewed until SIGINT or SIGTERM, and then deregistered,
-with status 0. With a COMMAND it is renewed while that runs, which gets the
-signals, and the status is the command's; SETT_SVC_NAME and SETT_SVC_ID tell it
-what it is, so that it can say how it is (below). Both go on while the server is
-away, and register again what has expired meanwhile. The TTL is then 10s unless
---ttl says otherwise. When this process is killed (SIGKILL) the instance goes
-after its TTL; on Linux the command is killed at once.`,
+with status 0. With a COMMAND it is renewed while that runs, and deregistered
+when that ends or is asked to: it gets the signals. The status is the command's;
+SETT_SVC_NAME and SETT_SVC_ID tell it what it is, so that it can say how it is
+(below). Both go on while the server is away, and register again what has
+expired meanwhile. The TTL is 10s unless --ttl says otherwise. When this process
+is killed (SIGKILL) the instance goes after its TTL; Linux kills the command
+too, but not what that has started itself.`,
 			Example: `  sett svc register web --address 10.0.0.7 --port 8080 --ttl 30s
   sett svc register web --id blue --tag v2 --meta zone=eu-1
   sett svc register web --address 10.0.0.7 --port 8080 --keep-alive

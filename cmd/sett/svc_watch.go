@@ -2,9 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -135,20 +132,19 @@ func differences(before, after *codec.Instance) (told []string) {
 		return nil
 	}
 	was := func(what, x, y string) {
-		if x != y && x != "" {
-			told = append(told, fmt.Sprintf("%s was %q", what, x))
+		switch {
+		case x == y:
+		case x == "":
+			told = append(told, "no "+what+" before")
+		default:
+			told = append(told, what+" before: "+printable([]byte(x)))
 		}
 	}
-	if before.Status != after.Status {
-		told = append(told, "was "+before.Status)
-	}
+	was("status", before.Status, after.Status)
 	was("note", before.Note, after.Note)
 	was("address", address(*before), address(*after))
-	if !slices.Equal(before.Tags, after.Tags) {
-		told = append(told, "tags were "+printable([]byte(strings.Join(before.Tags, ","))))
-	}
-	if !maps.Equal(before.Meta, after.Meta) {
-		told = append(told, "meta was "+printable([]byte(pairs(before.Meta))))
-	}
+	was("tags", strings.Join(before.Tags, ","), strings.Join(after.Tags, ","))
+	was("meta", pairs(before.Meta), pairs(after.Meta))
+	was("ttl", ttl(before.TTLMs), ttl(after.TTLMs))
 	return told
 }

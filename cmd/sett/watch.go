@@ -213,14 +213,16 @@ func describe(c *codec.Change, before *codec.Instance) string {
 	if c.TimeMs == 0 {
 		line = "             "
 	}
-	lives := ""
-	if c.TTLMs != 0 && (c.Op == codec.OpSet || c.Op == codec.OpRegister) {
-		lives = "for " + ttl(c.TTLMs)
+	told := []string{revision(c.Revision)}
+	lives := func(ttlMs int64) {
+		if ttlMs != 0 {
+			told = append(told, "for "+ttl(ttlMs))
+		}
 	}
-	told := []string{revision(c.Revision), lives}
 	switch c.Op {
 	case codec.OpSet:
 		line += fmt.Sprintf("set %s = %s", c.Key, printable(c.Value))
+		lives(c.TTLMs)
 	case codec.OpChanged:
 		line += "store " + c.Reason
 	case codec.OpRegister:
@@ -229,6 +231,9 @@ func describe(c *codec.Change, before *codec.Instance) string {
 			how = "present"
 		}
 		line += fmt.Sprintf("%s %s %s", how, c.Name, c.ID) + where(c.Instance)
+		if c.Instance != nil {
+			lives(c.Instance.TTLMs)
+		}
 		told = append(told, differences(before, c.Instance)...)
 	default:
 		line += c.Op + " " + strings.TrimSpace(c.Key+c.Name+" "+c.ID)
