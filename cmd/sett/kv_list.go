@@ -49,9 +49,6 @@ stops earlier. With -o raw the keys alone, a line each.`,
 			if err != nil {
 				return err
 			}
-			if err != nil {
-				return err
-			}
 			return showRows(s.app, all, "keys", next, func(list []codec.Entry) error {
 				return s.app.entries(list, req.ReturnValues)
 			})

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -195,5 +196,35 @@ func TestHeaders(t *testing.T) {
 	frame := appendFrame(nil, frameData, flagEndStream, 7, 0x010203)
 	if !bytes.Equal(frame[:5], []byte{1, 2, 3, 0, 1}) || binary.BigEndian.Uint32(frame[5:]) != 7 {
 		t.Errorf("a frame's head is %x", frame)
+	}
+}
+
+// TestInstanceRequests reads the requests of services with the library.
+func TestInstanceRequests(t *testing.T) {
+	ids := map[string]bool{}
+	for _, n := range []int{1, 255, oneName, oneName + 1, manyInstances} {
+		op := decode(t, appendRegister(nil, n, instanceTTL))
+		if op["op"] != "svc.register" || op["name"] != instanceName(n) || op["id"] != instanceID(n) || op["address"].(string)+":8080" != op["id"] ||
+			fmt.Sprint(op["port"]) != "8080" || fmt.Sprint(op["ttl_ms"]) != "30000" || len(op["tags"].([]any)) != 2 || len(op["meta"].(map[string]any)) != 1 {
+			t.Errorf("instance %d: %v", n, op)
+		}
+		m := decode(t, appendHeartbeat(nil, n))
+		if m["name"] != op["name"] || m["id"] != op["id"] || len(m) != 2 || ids[m["id"].(string)] {
+			t.Errorf("heartbeat of %d: %v", n, m)
+		}
+		ids[m["id"].(string)] = true
+	}
+}
+
+// TestLateness: what came early, late, twice or not at all is counted so.
+func TestLateness(t *testing.T) {
+	w := &endWatch{arrived: make([]atomic.Int64, 4)}
+	for i, ms := range []int64{1010, 1999, 3100} { // the fourth never came
+		w.arrived[i].Store(ms * 1e6)
+	}
+	w.wrong.Store(2)
+	got := w.lateness([]int64{1000, 2000, 3000, 4000})
+	if want := (lateness{Expected: 4, Announced: 3, Early: 1, Wrong: 2, P50Ms: 10, P99Ms: 10, MaxMs: 100}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
 	}
 }

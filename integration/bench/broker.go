@@ -46,8 +46,10 @@ const announcedSet = "announced.kv.set"
 // after its reply: the floor of "set to event".
 func answer(conn *nats.Conn) error {
 	reply := []byte("an answer as long as that of a small set") // 40 bytes
-	if _, err := conn.Subscribe("kv.*", func(m *nats.Msg) { m.Respond(reply) }); err != nil {
-		return err
+	for _, subject := range []string{"kv.*", "svc.*", "batch.*"} {
+		if _, err := conn.Subscribe(subject, func(m *nats.Msg) { m.Respond(reply) }); err != nil {
+			return err
+		}
 	}
 	_, err := conn.Subscribe(announcedSet, func(m *nats.Msg) {
 		m.Respond(reply)

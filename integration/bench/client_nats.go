@@ -107,6 +107,8 @@ func (c *natsClient) operation(user int, do action, w *workload) (operation, err
 		return func() (time.Time, error) { return listPages(conn) }, nil
 	case actEvent:
 		return c.eventOperation(conn, w)
+	case actHeartbeat:
+		return heartbeatOperation(conn, user, w)
 	}
 	return nil, fmt.Errorf("sett has no action %q", do)
 }
@@ -174,6 +176,10 @@ func awaitEvent(events <-chan time.Time) (time.Time, error) {
 }
 
 func (c *natsClient) fill(user int, keys []int, w *workload) error {
+	if w.instances {
+		_, err := register(c.conn(user), keys, instanceTTL)
+		return err
+	}
 	request := appendBatch(make([]byte, 0, len(keys)*(valueSize+48)), len(keys))
 	for _, key := range keys {
 		request = appendBatchSet(request, w.keyName(key), w.value())

@@ -49,7 +49,7 @@ type options struct {
 func (o *options) parse(args []string, stderr io.Writer) error {
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.SetOutput(stderr)
-	fs.StringVar(&o.scenarios, "scenario", "", "which to run, as set,get (default: set, get, batch, list, event, idle; there is also large)")
+	fs.StringVar(&o.scenarios, "scenario", "", "which to run, as set,get (default: set, get, batch, list, event, idle, heartbeat; by name also expiry, instances, large)")
 	fs.StringVar(&o.rows, "rows", "", "which systems, as echo,sett-live (default: all)")
 	fs.StringVar(&o.clients, "clients", "", "numbers of clients, as 1,64,256 (default: each scenario's own)")
 	fs.Float64Var(&o.seconds, "seconds", 0, "measured time of a round (default 0.7, with --full 3)")
@@ -168,6 +168,10 @@ func (b *bench) runScenario(ctx context.Context, sc scenario) error {
 		return b.runIdle(ctx, sc)
 	case scenarioLarge:
 		return b.runLarge(ctx, sc)
+	case scenarioExpiry:
+		return b.runExpiry(ctx, sc)
+	case scenarioInstances:
+		return b.runInstances(ctx, sc)
 	}
 	f, err := b.startFleet(ctx, sc)
 	if err != nil {

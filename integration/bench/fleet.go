@@ -192,7 +192,17 @@ func (b *bench) turn(ctx context.Context, m *member, do action, clients int) (sa
 }
 
 // load runs the load generator as a process of its own.
-func (b *bench) load(ctx context.Context, m *member, spec loadSpec) (sample, error) {
+func (b *bench) load(ctx context.Context, m *member, spec loadSpec) (s sample, err error) {
+	used, err := b.generate(ctx, m, spec, &s.loadResult)
+	if err == nil && s.Total > 0 {
+		s.ClientUs = float64(used.Microseconds()) / float64(s.Total)
+	}
+	return s, err
+}
+
+// generate runs the load generator, reads what it prints into result, and
+// returns the processor time that it used.
+func (b *bench) generate(ctx context.Context, m *member, spec loadSpec, result any) (time.Duration, error) {
 	spec.Protocol, spec.Address = m.protocol, m.address
 	if spec.Keys == 0 {
 		spec.Keys, spec.Digits = keyCount, keyDigits
@@ -200,19 +210,14 @@ func (b *bench) load(ctx context.Context, m *member, spec loadSpec) (sample, err
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, b.self, spec.args()...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	var s sample
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
-			return s, ctx.Err()
+			return 0, ctx.Err()
 		}
-		return s, fmt.Errorf("%s: load generator, %w: %s", m.name, err, bytes.TrimSpace(stderr.Bytes()))
+		return 0, fmt.Errorf("%s: load generator, %w: %s", m.name, err, bytes.TrimSpace(stderr.Bytes()))
 	}
-	if err := json.Unmarshal(stdout.Bytes(), &s.loadResult); err != nil {
-		return s, fmt.Errorf("%s: load generator: %w", m.name, err)
+	if err := json.Unmarshal(stdout.Bytes(), result); err != nil {
+		return 0, fmt.Errorf("%s: load generator: %w", m.name, err)
 	}
-	if s.Total > 0 {
-		used := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-		s.ClientUs = float64(used.Microseconds()) / float64(s.Total)
-	}
-	return s, nil
+	return cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), nil
 }

@@ -60,7 +60,8 @@ type loadSpec struct {
 	Keys     int // how many there are
 	Digits   int // of their numbers
 
-	// For actFill: keys First to First+Count-1, each written Times times.
+	// For actFill and actRegister: keys or instances First to First+Count-1,
+	// each written Times times. Other actions about many take Count of them.
 	First, Count, Times int
 
 	cpuProfile string
@@ -70,14 +71,14 @@ type loadSpec struct {
 func (s *loadSpec) flags(fs *flag.FlagSet) {
 	fs.StringVar(&s.Protocol, "protocol", "echo", "echo, sett, jetstream, etcd or redis")
 	fs.StringVar(&s.Address, "address", "127.0.0.1:4222", "host:port of the server")
-	fs.StringVar((*string)(&s.Action), "action", "set", "set, get, batch, list, event or fill")
+	fs.StringVar((*string)(&s.Action), "action", "set", "set, get, batch, list, event, heartbeat, expiry, instances, fill or register")
 	fs.IntVar(&s.Clients, "clients", 64, "how many requests wait for their replies at a time")
 	fs.DurationVar(&s.WarmUp, "warm-up", 300*time.Millisecond, "time before the measurement")
 	fs.DurationVar(&s.Measure, "measure", time.Second, "time of the measurement")
 	fs.IntVar(&s.Keys, "keys", keyCount, "how many keys there are, at least 100")
 	fs.IntVar(&s.Digits, "digits", keyDigits, "digits of a key's number")
-	fs.IntVar(&s.First, "first", 1, "fill: number of the first key")
-	fs.IntVar(&s.Count, "count", keyCount, "fill: how many keys")
+	fs.IntVar(&s.First, "first", 1, "fill, register: number of the first key or instance")
+	fs.IntVar(&s.Count, "count", keyCount, "how many keys or instances: to fill, to expire, to keep alive")
 	fs.IntVar(&s.Times, "times", 1, "fill: how often each key is written")
 	fs.StringVar(&s.cpuProfile, "cpuprofile", "", "write a CPU profile of the load generator to this file")
 }
@@ -90,6 +91,9 @@ func (s *loadSpec) args() []string {
 		"--first", fmt.Sprint(s.First), "--count", fmt.Sprint(s.Count), "--times", fmt.Sprint(s.Times),
 	}
 }
+
+// fills tells whether each key or instance is written so often and no more.
+func (s *loadSpec) fills() bool { return s.Action == actFill || s.Action == actRegister }
 
 // A loadResult is what the load generator prints, as JSON.
 type loadResult struct {
@@ -127,7 +131,15 @@ func runLoad(ctx context.Context, args []string, stdout, stderr io.Writer) error
 		return fmt.Errorf("connect to %s at %s: %w", spec.Protocol, spec.Address, err)
 	}
 	defer c.close()
-	result, err := spec.execute(ctx, c)
+	var result any
+	switch spec.Action {
+	case actExpiry:
+		result, err = spec.expiry(ctx, c)
+	case actInstances:
+		result, err = spec.keepAlive(ctx, c)
+	default:
+		result, err = spec.execute(ctx, c)
+	}
 	if err != nil {
 		return fmt.Errorf("%s, %s: %w", spec.Protocol, spec.Action, err)
 	}
@@ -172,7 +184,7 @@ func (s *loadSpec) summary(users []*user) loadResult {
 		all.add(&u.latency)
 		total += u.total
 	}
-	if s.Action == actFill {
+	if s.fills() {
 		return loadResult{Total: total}
 	}
 	return loadResult{
@@ -196,14 +208,14 @@ type user struct {
 }
 
 func (u *user) prepare() (err error) {
-	if u.spec.Action != actFill {
+	if u.work.instances = u.spec.Action == actRegister; !u.spec.fills() {
 		u.op, err = u.client.operation(u.number, u.spec.Action, u.work)
 	}
 	return err
 }
 
 func (u *user) run(ctx context.Context, begin time.Time) error {
-	if u.spec.Action == actFill {
+	if u.spec.fills() {
 		return u.fill(ctx)
 	}
 	end := begin.Add(u.spec.Measure)

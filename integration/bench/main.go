@@ -10,7 +10,9 @@
 //	go run ./integration/bench                   # three to four minutes
 //	go run ./integration/bench --full            # about twenty
 //	go run ./integration/bench --scenario set --clients 256 --rows echo,sett-live
-//	go run ./integration/bench --scenario large  # ten million keys, several GB
+//	go run ./integration/bench --scenario expiry     # 10,000 deadlines in one second
+//	go run ./integration/bench --scenario instances  # 100,000 of them kept alive, about a minute
+//	go run ./integration/bench --scenario large      # ten million keys, several GB
 //
 // Each table gives the median rate, the median of the ratios to one row within
 // the same round, the latency, and the processor time that the server and its

@@ -127,6 +127,11 @@ func (r *report) notes(b *bench, lines []rowLine) {
 			fmt.Fprintf(r.out, "  ! %s: the server worked on for %.0f ms after a round: see what longer --seconds give\n", l.title, behind)
 		}
 	}
+	r.busy(others)
+}
+
+// busy warns where other processes used much of the machine.
+func (r *report) busy(others float64) {
 	if others > muchByOthers {
 		fmt.Fprintf(r.out, "  ! other processes used up to %.0f%% of the machine in a round: measure again when it is quiet\n", 100*others)
 	}
@@ -143,7 +148,7 @@ func (r *report) verdicts(all []verdict) {
 // bounds says what a verdict's target asks for.
 func (v verdict) bounds() string {
 	var parts []string
-	if v.Most > 0 {
+	if v.Most > 0 || v.Least == 0 && v.Goal == 0 {
 		parts = append(parts, fmt.Sprintf("at most %g", v.Most))
 	}
 	if v.Least > 0 {

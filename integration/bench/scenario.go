@@ -20,6 +20,10 @@ const (
 	scenarioAgain = "list-again" // the second half of "list", as results and targets name it
 	scenarioIdle  = "idle"
 	scenarioLarge = "large"
+
+	scenarioHeartbeat = "heartbeat"
+	scenarioExpiry    = "expiry"
+	scenarioInstances = "instances"
 )
 
 // overwrites is how often each listed key is written before list-again.
@@ -40,6 +44,12 @@ var scenarios = []scenario{
 		rows: []string{"echo", "sett-durable", "sett-live", "js-always", "js-default", "etcd"}},
 	{name: scenarioIdle, title: "idle and empty",
 		rows: []string{"echo", "sett-durable", "sett-live", "js-default", "etcd", "redis"}},
+	{name: scenarioHeartbeat, title: "svc.heartbeat over 1,000 instances", action: actHeartbeat, clients: []int{64}, unit: "heartbeats", base: "echo",
+		rows: []string{"echo", "sett-durable", "sett-live"}},
+	{name: scenarioExpiry, title: "10,000 keys that expire in one second while clients write", action: actExpiry, clients: []int{64}, byName: true,
+		rows: []string{"sett-durable", "sett-live"}},
+	{name: scenarioInstances, title: "many live instances", action: actInstances, clients: []int{64}, byName: true,
+		rows: []string{"sett-durable", "sett-live"}},
 	{name: scenarioLarge, title: "many keys", action: actGet, clients: []int{64}, byName: true,
 		rows: []string{"sett-durable", "sett-live"}},
 }
@@ -73,6 +83,8 @@ var targets = []target{
 	{scenarioList, 16, "sett-durable", "etcd", 1.5, 3},
 	{scenarioList, 16, "sett-durable", "js-default", 3, 0},
 	{"event", 1, "sett-durable", "js-always", 1, 0},
+	{scenarioHeartbeat, 64, "sett-durable", "echo", 0.8, 0},
+	{scenarioHeartbeat, 64, "sett-live", "echo", 0.8, 0},
 }
 
 // Targets that are no ratio between rows.
@@ -87,4 +99,6 @@ const (
 	largeServeMiB   = 2048 // and while serving
 	largeReadyMs    = 10_000
 	largeGoalFactor = 0.5
+
+	expiryLateMs = 100 // at a subscriber, 99th percentile
 )

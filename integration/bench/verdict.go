@@ -75,7 +75,7 @@ func atMost(sc, title string, measured spread, ok bool, most, goal float64) verd
 		v.Status = notMeasured
 	case measured.Median > most:
 		v.Status = notMet
-	case measured.Median <= goal:
+	case goal > 0 && measured.Median <= goal:
 		v.Status = goalReached
 	}
 	return v

@@ -29,6 +29,11 @@ const (
 	actList  action = "list"
 	actEvent action = "event" // a set, done when its event has arrived
 	actFill  action = "fill"  // not measured: writes a range of keys
+
+	actHeartbeat action = "heartbeat" // of an instance, of heartbeatInstances
+	actRegister  action = "register"  // not measured: registers a range of instances
+	actExpiry    action = "expiry"    // sets, while many deadlines come
+	actInstances action = "instances" // heartbeats at the rate that many instances need
 )
 
 // workload draws keys and values for one client. It is not safe for
@@ -40,6 +45,8 @@ type workload struct {
 	random []byte // values are slices of this
 	key    []byte
 	keys   []int
+
+	instances bool // fill registers instances instead
 }
 
 // randomPool is large enough that two values of a compressed block rarely
