@@ -323,13 +323,12 @@ func (m *machine) putInstance(path string, rec *record) uint64 {
 	return revision
 }
 
-// renew gives an instance its whole TTL again.
+// renew gives an instance its whole TTL again, unless the command is refused in
+// the end: so it leaves the old record as it is.
 func (m *machine) renew(path string, old *record) {
-	if old.ttl() == 0 {
-		return
+	if old.ttl() != 0 {
+		m.writeRenewed(path, old, deadline(m.nowMs, old.ttl()))
 	}
-	m.renewInMemory(path, old)
-	m.writeRenewed(path, old)
 }
 
 // renewInMemory is what a heartbeat costs: no write, and so no commit of its
@@ -343,10 +342,10 @@ func (m *machine) renewInMemory(path string, rec *record) {
 	}
 }
 
-// writeRenewed writes the deadline that an instance has.
-func (m *machine) writeRenewed(path string, old *record) {
+// writeRenewed writes an instance with another deadline and nothing else new.
+func (m *machine) writeRenewed(path string, old *record, expiresMs int64) {
 	rec := &record{revision: old.revision, created: old.created, life: &life{
-		ttlMs: old.ttl(), expiresMs: old.expires(), instance: old.life.instance,
+		ttlMs: old.ttl(), expiresMs: expiresMs, instance: old.life.instance,
 	}}
 	m.store(path, rec, codec.Append(nil, codec.Msgpack, rec.life.instance))
 }

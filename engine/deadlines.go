@@ -33,7 +33,11 @@ type deadlines struct {
 	sooner  chan struct{} // receives a value when the first deadline moved up
 	beating []item        // renewed from memory, not yet written
 
-	writtenMs int64 // when renewals were last written; the expirer's
+	ending sync.Mutex // held from taking what is due until it is proposed
+
+	// The expirer's:
+	writtenMs int64  // when it last began to write renewals
+	writing   []item // those that are left of that
 }
 
 func newDeadlines() *deadlines { return &deadlines{sooner: make(chan struct{}, 1)} }
@@ -66,11 +70,14 @@ func (d *deadlines) schedule(rec *record) {
 
 // take removes the records whose deadline has come and returns those that are
 // dead, in the order of their deadlines, with the time of the next one (0:
-// none). Whose deadline has moved goes back into the queue.
-func (d *deadlines) take(index *snapshot, nowMs int64) (dead []item, next int64) {
+// none). Whose deadline has moved goes back into the queue. It looks at what is
+// visible under the lock: so it knows every record that was scheduled, and takes
+// none for gone that came a moment ago.
+func (d *deadlines) take(visible func() *snapshot, nowMs int64) (dead []item, next int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	defer func() { slices.SortFunc(dead, byDeadline) }()
+	index := visible()
 	room := metBytes
 	for len(d.heap) > 0 && len(dead) < expireAtOnce && room > 0 {
 		e := d.heap[0]
@@ -174,7 +181,7 @@ func (m *machine) renewals(c *renewals) codec.Reply {
 		if !ok || rec != i.rec {
 			continue // it was registered anew since, and written
 		}
-		m.writeRenewed(i.path, rec)
+		m.writeRenewed(i.path, rec, rec.expires())
 	}
 	return &codec.ClearReply{}
 }
@@ -202,12 +209,14 @@ func (s *store) sweep() (waitMs int64) {
 	now := s.clock.ms()
 	if now-s.deadlines.writtenMs >= renewEveryMs {
 		s.deadlines.writtenMs = now
-		s.writeBeats()
+		s.deadlines.writing = append(s.deadlines.writing, s.deadlines.beats()...)
 	}
-	dead, next := s.deadlines.take(s.state.Load().index, now)
-	if len(dead) > 0 {
-		s.propose(&expireDue{dead: dead})
-		s.putBack(dead)
+	s.writeSome()
+	more, next := s.endDue(now)
+	if more {
+		return 0
+	}
+	if len(s.deadlines.writing) > 0 {
 		return 0
 	}
 	wait := s.deadlines.writtenMs + renewEveryMs - now
@@ -217,9 +226,40 @@ func (s *store) sweep() (waitMs int64) {
 	return wait
 }
 
+// endDue ends records that are past their deadline, and waits until that is
+// durable. It says whether there may be more, or else when the next is due.
+func (s *store) endDue(now int64) (more bool, next int64) {
+	s.deadlines.ending.Lock()
+	dead, next := s.deadlines.take(s.visible, now)
+	wait := func() {}
+	if len(dead) > 0 {
+		wait = s.send(&expireDue{dead: dead})
+	}
+	s.deadlines.ending.Unlock()
+	wait()
+	s.putBack(dead)
+	return len(dead) > 0, next
+}
+
+// settle waits until everything that is dead at a time has ended, whoever found
+// it: what another has taken is proposed by then, and the writer takes
+// proposals in their order.
+func (s *store) settle(now int64) {
+	if s.options.noExpirer {
+		return
+	}
+	for more := true; more; {
+		more, _ = s.endDue(now)
+	}
+	s.propose(&expireDue{})
+}
+
+// visible is what readers see.
+func (s *store) visible() *snapshot { return s.state.Load().index }
+
 // putBack queues those again that lived on: they were renewed in between.
 func (s *store) putBack(proposed []item) {
-	index := s.state.Load().index
+	index := s.visible()
 	for _, i := range proposed {
 		if found, ok := index.Get(item{path: i.path}); ok && found.rec.life != nil && found.rec.life.due == i.rec.life.due {
 			s.deadlines.schedule(found.rec)
@@ -227,24 +267,41 @@ func (s *store) putBack(proposed []item) {
 	}
 }
 
-// writeBeats writes renewed deadlines, a group's worth at a time.
+// writeBeats writes all deadlines that were renewed.
 func (s *store) writeBeats() {
-	for beating := s.deadlines.beats(); len(beating) > 0; {
-		n, room := 0, groupBytes
-		for ; n < min(len(beating), expireAtOnce) && room > 0; n++ {
-			room -= len(beating[n].path) + int(beating[n].rec.size)
-		}
-		s.propose(&renewals{beating: beating[:n]})
-		beating = beating[n:]
+	s.deadlines.writing = append(s.deadlines.writing, s.deadlines.beats()...)
+	for len(s.deadlines.writing) > 0 {
+		s.writeSome()
+	}
+}
+
+// writeSome writes a group's worth of renewed deadlines: what ends meanwhile
+// shall not wait for all of them, which after a start may be a hundred thousand.
+func (s *store) writeSome() {
+	beating := s.deadlines.writing
+	if len(beating) == 0 {
+		return
+	}
+	n, room := 0, groupBytes
+	for ; n < min(len(beating), expireAtOnce) && room > 0; n++ {
+		room -= len(beating[n].path) + int(beating[n].rec.size)
+	}
+	s.propose(&renewals{beating: beating[:n]})
+	if s.deadlines.writing = beating[n:]; n == len(beating) {
+		s.deadlines.writing = nil
 	}
 }
 
 // propose hands a command to the writer, whatever else waits there, and waits
 // until it is done.
-func (s *store) propose(cmd codec.Command) {
+func (s *store) propose(cmd codec.Command) { s.send(cmd)() }
+
+// send hands a command to the writer and returns how to wait for it.
+func (s *store) send(cmd codec.Command) (wait func()) {
 	done := make(chan struct{})
 	r := &Request{Command: cmd, Done: func(codec.Reply, error) { close(done) }}
-	if s.queue.putAhead(r) {
-		<-done
+	if !s.queue.putAhead(r) {
+		return func() {}
 	}
+	return func() { <-done }
 }

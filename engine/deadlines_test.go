@@ -142,7 +142,7 @@ func TestARenewalInTheSameInstantWins(t *testing.T) {
 	engines(t, func(t *testing.T, h *harness) {
 		h.do(&codec.Register{Name: "web", ID: "1", TTLMs: 100})
 		h.time.advance(100 * time.Millisecond)
-		dead, _ := h.deadlines.take(h.state.Load().index, h.clock.ms())
+		dead, _ := h.deadlines.take(h.visible, h.clock.ms())
 		if len(dead) != 1 {
 			t.Fatalf("%d instances are due, want 1", len(dead))
 		}
@@ -171,4 +171,30 @@ func TestDeadlinesSurviveAReopening(t *testing.T) {
 	h.time.advance(9 * time.Second)
 	h.sweepAll()
 	wantExpired(h, "1") // a service gets one whole TTL
+}
+
+// withExpirer is for tests in which reads may end what they find dead, and
+// nothing else does: the expirer's clock stands still.
+func withExpirer(o *Options) {
+	o.noExpirer = false
+	o.After = func(time.Duration) <-chan time.Time { return nil }
+}
+
+func TestWhatWasToldDeadStaysDeadThroughACrash(t *testing.T) {
+	h := open(t, Badger, withExpirer)
+	h.do(&codec.Set{Key: "k", Value: []byte("1"), TTLMs: 100})
+	h.do(&codec.Register{Name: "web", ID: "1", TTLMs: 100})
+	h.time.advance(100 * time.Millisecond)
+	if _, err := h.Get("k"); err == nil {
+		t.Fatal("the key outlives its deadline")
+	}
+	h.time.advance(-50 * time.Millisecond) // the wall clock of the next start
+	h.crash()
+	if value, err := h.Get("k"); err == nil {
+		t.Errorf("the key is back: %q", value)
+	}
+	names, err := h.ListServices()
+	if err != nil || len(names) != 0 {
+		t.Errorf("the instance is back: %v, %v", names, err)
+	}
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/settkv/sett/codec"
@@ -52,11 +53,13 @@ func TestForgettingAfterASilenceIsDoneInSteps(t *testing.T) {
 func TestIdsOfOneGroupAreOneEntry(t *testing.T) {
 	h := open(t, Badger)
 	replies := make([]codec.Reply, 50)
+	var pending sync.WaitGroup
+	pending.Add(len(replies))
 	if err := h.inTurn(func() {
 		for i := range replies {
 			err := h.Submit(&Request{
 				Command: &codec.Increment{Key: "n", By: 1}, ID: fmt.Sprint(i / 2), Subject: "kv.increment", Payload: []byte("payload"),
-				Done: func(reply codec.Reply, _ error) { replies[i] = reply },
+				Done: func(reply codec.Reply, _ error) { replies[i] = reply; pending.Done() },
 			})
 			if err != nil {
 				t.Error(err)
@@ -65,7 +68,7 @@ func TestIdsOfOneGroupAreOneEntry(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	h.set("after", "")
+	pending.Wait()
 	for i, r := range replies {
 		got := r.(*codec.IncrementReply)
 		if got.Duplicate != (i%2 == 1) || got.Value != int64(i/2+1) || got.StoreRevision != 25 {

@@ -15,7 +15,10 @@ import (
 
 // A few runs for each change; more with -rapid.checks 5000. A failure prints
 // its seed and what it came down to.
-func init() { _ = flag.Set("rapid.checks", "25") }
+func init() {
+	_ = flag.Set("rapid.checks", "25")
+	_ = flag.Set("rapid.nofailfile", "true")
+}
 
 // TestRandomCommandsDoWhatTheModelSays drives both engines and a model of each
 // with the same commands, and compares all that can be seen of them.

@@ -17,8 +17,8 @@ var errMoved = errors.New("engine: the record moved on")
 // become visible one by one, and who has seen one of them must see all, in this
 // read and in the next. A value that has moved on since the index was read. And
 // a deadline: a group that read the clock earlier may be renewing what was left
-// out, so it waits for that group; what is dead then stays dead, since every
-// later group reads the clock later.
+// out, and a crash before its end is committed would bring it back. So the read
+// waits until that has ended for good: what was told dead never lives on.
 func (s *store) look(fn func(st *state, nowMs int64) (leftOut bool, err error)) error {
 	if err := s.down(); err != nil {
 		return err
@@ -27,14 +27,17 @@ func (s *store) look(fn func(st *state, nowMs int64) (leftOut bool, err error)) 
 	now, st := s.clock.ms(), s.state.Load()
 	leftOut, err := fn(st, now)
 	if leftOut || errors.Is(err, errMoved) || before%2 == 1 || before != s.published.Load() {
-		st, err = s.lookAgain(now, fn)
+		st, err = s.lookAgain(now, leftOut, fn)
 	}
 	return s.lookedAt(st, err)
 }
 
 // lookAgain runs a read between two groups. Nothing moves then, at the price
 // that the writer waits.
-func (s *store) lookAgain(now int64, fn func(st *state, nowMs int64) (leftOut bool, err error)) (*state, error) {
+func (s *store) lookAgain(now int64, leftOut bool, fn func(st *state, nowMs int64) (leftOut bool, err error)) (*state, error) {
+	if leftOut {
+		s.settle(now)
+	}
 	s.turn.RLock()
 	defer s.turn.RUnlock()
 	st := s.state.Load()
@@ -53,6 +56,9 @@ func (s *store) lookedAt(st *state, err error) error {
 	if refused, ok := errors.AsType[*codec.Error](err); ok {
 		refused.Position = st.position()
 		return refused
+	}
+	if err := s.down(); err != nil {
+		return err // it was closed meanwhile, and its backend with it
 	}
 	return s.failed(err)
 }

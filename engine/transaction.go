@@ -48,6 +48,9 @@ func (t *transaction) Get(key string) ([]byte, error) {
 	}
 	found, ok := t.st.index.Get(item{path: keyPath(key)})
 	if !ok || found.rec.dead(t.nowMs) {
+		if ok {
+			t.s.settle(t.nowMs)
+		}
 		t.read[key] = 0
 		return nil, notFound(keyPath(key))
 	}
