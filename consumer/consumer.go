@@ -82,11 +82,12 @@ type consumer struct {
 	readersDone                      []<-chan struct{}
 }
 
-// channelLength is that of the channels from the connection. nats.go drops what
-// finds one full, and nobody is told. So they take more messages than a broker
-// keeps for a connection that stalls (64 MiB) before it ends it; what is beyond
-// the bound is refused as soon as it is looked at.
-const channelLength = 1 << 20
+// channelRoom is how many times the bound the channels from the connection
+// take. nats.go drops what finds one full, and nobody is told. So they take, by
+// default, more messages than a broker keeps for a connection that stalls (64
+// MiB) before it ends it; what is beyond the bound is refused as soon as it is
+// looked at.
+const channelRoom = 16
 
 func newConsumer(o Options) *consumer {
 	c := &consumer{
@@ -98,8 +99,8 @@ func newConsumer(o Options) *consumer {
 	c.began = c.now()
 	c.linked = c.conn.StatusChanged(nats.CONNECTED, nats.CLOSED)
 	c.bound = bound{conn: c.conn, most: o.maxPending(), mostBytes: int64(o.maxPendingBytes())}
-	c.commands = make(chan *nats.Msg, channelLength)
-	c.reads = make(chan *nats.Msg, channelLength)
+	c.commands = make(chan *nats.Msg, channelRoom*c.bound.most)
+	c.reads = make(chan *nats.Msg, channelRoom*c.bound.most)
 	c.calls.New = c.newCall
 	c.allHandlers()
 	c.relay = newRelay(c.store, newLiveFeed(o.feed(), c.prefix), c.stats, c.log)

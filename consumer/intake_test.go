@@ -351,7 +351,8 @@ func TestLostIsCounted(t *testing.T) {
 	store, r, nc := serveFake(t, func(o *consumer.Options) { o.MaxPending, o.Tick = 10, tick })
 	admit := store.block()
 	defer admit()
-	for i := range 100 {
+	const sent, room = 300, 16 * 10
+	for i := range sent {
 		if err := nc.Publish("kv.set", []byte(`{"key":"k","value":""}`)); err != nil {
 			t.Fatal(err)
 		}
@@ -362,7 +363,7 @@ func TestLostIsCounted(t *testing.T) {
 	ask(t, nc, "kv.get.k", ``)
 	tick <- time.Time{}
 	tick <- time.Time{} // the first one was worked off
-	if n := r.stats.Lost.Load(); n != 100-1-20 {
+	if n := r.stats.Lost.Load(); n != sent-1-room {
 		t.Errorf("counted %d", n)
 	}
 }

@@ -68,6 +68,23 @@ func (d *deadlines) schedule(rec *record) {
 	}
 }
 
+// drop takes the place of a record that was overwritten or removed out of the
+// queue, unless its key has a deadline still.
+func (d *deadlines) drop(old *record, visible *snapshot) {
+	if old.life == nil || old.life.due == nil {
+		return
+	}
+	e := old.life.due
+	if found, ok := visible.Get(item{path: e.path}); ok && found.rec.life != nil && found.rec.life.due == e && found.rec.expires() != 0 {
+		return
+	}
+	d.mu.Lock()
+	if e.slot >= 0 {
+		heap.Remove(&d.heap, e.slot)
+	}
+	d.mu.Unlock()
+}
+
 // take removes the records whose deadline has come and returns those that are
 // dead, in the order of their deadlines, with the time of the next one (0:
 // none). Whose deadline has moved goes back into the queue. It looks at what is

@@ -198,3 +198,24 @@ func TestWhatWasToldDeadStaysDeadThroughACrash(t *testing.T) {
 		t.Errorf("the instance is back: %v, %v", names, err)
 	}
 }
+
+func TestTheQueueOfDeadlinesKeepsNothingThatIsGone(t *testing.T) {
+	engines(t, func(t *testing.T, h *harness) {
+		none := int64(0)
+		for range 100 {
+			h.do(&codec.Set{Key: "deleted", Value: []byte("1"), TTLMs: 3_600_000})
+			h.do(&codec.Delete{Key: "deleted"})
+			h.do(&codec.Set{Key: "overwritten", Value: []byte("1"), TTLMs: 3_600_000})
+			h.do(&codec.Set{Key: "overwritten", Value: []byte("1")})
+			h.do(&codec.Set{Key: "touched", Value: []byte("1"), TTLMs: 3_600_000})
+			h.do(&codec.Touch{Key: "touched", TTLMs: &none})
+			h.do(&codec.Register{Name: "web", ID: "1", TTLMs: 3_600_000})
+			h.do(&codec.Register{Name: "web", ID: "1"})
+		}
+		h.do(&codec.Set{Key: "live", Value: []byte("1"), TTLMs: 3_600_000})
+		h.do(&codec.Set{Key: "live", Value: []byte("2"), TTLMs: 3_600_000})
+		if n := len(h.deadlines.heap); n != 1 {
+			t.Errorf("the queue has %d entries, want 1", n)
+		}
+	})
+}

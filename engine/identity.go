@@ -20,6 +20,9 @@ const formatVersion = 1
 type identity struct {
 	StoreID string `json:"store_id"`
 	Format  int    `json:"format"`
+	// Fresh says that the store was never open: its data may be in the making,
+	// and nothing was acknowledged.
+	Fresh bool `json:"fresh,omitempty"`
 }
 
 const (
@@ -50,7 +53,7 @@ func loadIdentity(dir string) (identity, error) {
 	if id.Format != formatVersion {
 		return identity{}, fmt.Errorf("engine: %s has format %d, this program reads %d; use the sett that wrote it", dir, id.Format, formatVersion)
 	}
-	if !hasData(dir) {
+	if !id.Fresh && !hasData(dir) {
 		return identity{}, fmt.Errorf("engine: %s belongs to store %s, but its data in %s is gone; "+
 			"restore it from a backup, or remove %s to begin an empty store", dir, id.StoreID, filepath.Join(dir, storeDir), path)
 	}
@@ -62,11 +65,13 @@ func createIdentity(dir, path string) (identity, error) {
 		return identity{}, fmt.Errorf("engine: %s has data, but %s is gone; "+
 			"put it back, or restore the data directory from a backup", dir, path)
 	}
-	return newIdentity(), nil
+	id := newIdentity()
+	id.Fresh = true
+	return id, id.save(dir)
 }
 
-// save writes the identity once the backend's files exist, for a directory
-// with an identity and no data is refused.
+// save writes the identity: as fresh before there is any data, and for good when
+// there is, since a directory that has one without the other is refused.
 func (id identity) save(dir string) error {
 	data, err := json.Marshal(id)
 	if err != nil {

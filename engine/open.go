@@ -111,7 +111,8 @@ func (s *store) start(b backend) error {
 	}
 	s.publish(&state{commit: b.Last(), counters: s.machine.counters, backend: b})
 	s.outbox.append(parts)
-	if fresh && s.options.Kind != Memory {
+	if s.identity.Fresh {
+		s.identity.Fresh = false
 		return s.identity.save(s.options.Dir)
 	}
 	return nil

@@ -292,6 +292,7 @@ func (s *store) publish(next *state) {
 	}
 	for _, rec := range s.machine.stale {
 		s.cache.drop(rec)
+		s.deadlines.drop(rec, next.index)
 	}
 	for _, rec := range s.machine.lives {
 		s.deadlines.schedule(rec)
