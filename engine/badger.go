@@ -67,6 +67,11 @@ func (o badgerOptions) badger(dir string) badger.Options {
 		// commit than Badger's 2 and 10 MiB, since less is compacted again.
 		WithBaseTableSize(8 << 20).
 		WithBaseLevelSize(64 << 20).
+		// Twice Badger's number of tables before they are compacted: a few
+		// percent more writes. Reads of the tables are slower for it, but the
+		// index and the cache answer most of them, and every miss.
+		WithNumLevelZeroTables(10).
+		WithNumLevelZeroTablesStall(20).
 		// verifyTables has done it, once; Badger would also do it for each new
 		// table, which takes 8 % of a commit's CPU, and dies of some damage.
 		WithChecksumVerificationMode(options.NoVerification).

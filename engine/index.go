@@ -75,7 +75,7 @@ type index struct {
 }
 
 // recentPlaces is the number of places remembered, 24 bytes each.
-const recentPlaces = 1 << 17
+const recentPlaces = 1 << 18
 
 func newIndex() *index {
 	// A smaller node than usual: each commit copies the nodes that it changes.

@@ -187,7 +187,7 @@ func (seen coverage) checkComplete(t *testing.T) {
 			t.Errorf("no scenario has: %s", key)
 		}
 	}
-	codes := map[codec.Code]bool{}
+	codes := map[codec.Code]bool{codec.TooLarge: seen["kv.set too_large"]}
 	for _, info := range subjects.All() {
 		for _, enc := range encodings {
 			expect(info.Subject, "ok", enc.name, "bare")

@@ -159,12 +159,9 @@ func (a *app) serve(ctx context.Context, f *serveFlags) error {
 	return errors.Join(err, store.Close())
 }
 
-// tuneMemory has the collector run half as often as it would, and bounds what
-// that may cost, unless the environment says otherwise.
+// tuneMemory has the collector work harder when memory gets scarce on a machine
+// of 2 GiB, unless the environment says otherwise.
 func tuneMemory() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(200)
-	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(1536 << 20)
 	}
