@@ -43,7 +43,7 @@ bench-full: ## the same, every row and longer
 	$(GO) run ./integration/bench --full
 
 golden: ## write the golden files and the README's contract table anew
-	$(GO) test ./subjects ./engine ./integration -run 'Contract|Golden|Scripts|Format|README' -count 1 -update
+	$(GO) test ./codec ./subjects ./engine ./integration -run 'Contract|Golden|Scripts|Format|README' -count 1 -update
 
 clean: ## remove what was built
 	rm -f sett
