@@ -77,7 +77,11 @@ func TestHostile(t *testing.T) {
 	if limit := 3 * time.Second; slowest > limit {
 		t.Errorf("the slowest answer took %v", slowest)
 	}
-	if after-before > 96<<10 {
+	room := 96 << 10
+	if raceEnabled {
+		room *= 3 // the race detector keeps a shadow of what is used
+	}
+	if after-before > room {
 		t.Errorf("the process grew from %d to %d KiB", before, after)
 	}
 	set(t, nc, "a", "1")
