@@ -49,14 +49,6 @@ func (it item) end() int {
 // bytes is the content of a string or of bytes. It aliases b.
 func (it item) bytes(b []byte) []byte { return b[it.at:it.end()] }
 
-// absent says that the item stands for nothing at all.
-func (it item) absent() bool { return it.form == nilForm }
-
-// number says that the item is one, though perhaps not the one that is wanted.
-func (it item) number() bool {
-	return it.form == uintForm || it.form == intForm || it.form == floatForm
-}
-
 // int64 is the number as a signed integer, if it is one.
 func (it item) int64() (int64, bool) {
 	switch it.form {

@@ -265,7 +265,7 @@ func (s *store) settle(now int64) {
 	if s.options.noExpirer {
 		return
 	}
-	for more := true; more; {
+	for more := true; more && s.down() == nil; { // down: nothing ends any more
 		more, _ = s.endDue(now)
 	}
 	s.propose(&expireDue{})

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
-	"sync/atomic"
 
 	"github.com/settkv/sett/codec"
 )
@@ -20,7 +19,6 @@ type dedup struct {
 	fresh []*remembrance // of the group, not yet stored
 	size  int            // bytes of fresh
 	gone  []uint64       // commits whose ids are all forgotten
-	count atomic.Int64   // for metrics and status
 }
 
 // idHash stands for (message subject, id).
@@ -127,7 +125,6 @@ func (d *dedup) seal(commit uint64, writes []write) []write {
 		writes = append(writes, write{key: idsKey(old), delete: true})
 	}
 	d.gone = slices.Delete(d.gone, 0, n)
-	d.count.Store(int64(len(d.queue)))
 	if len(d.fresh) == 0 {
 		return writes
 	}
@@ -174,3 +171,6 @@ func (d *dedup) load(key, stored []byte) error {
 	}
 	return nil
 }
+
+// idle reports whether there is nothing about message ids to store.
+func (d *dedup) idle() bool { return len(d.fresh) == 0 && len(d.gone) == 0 }

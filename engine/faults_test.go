@@ -49,6 +49,22 @@ type failingBackend struct{ backend }
 
 func (b failingBackend) Commit(uint64, []write) error { return errDisk }
 
+// A read waits for the end of what it finds dead; where that cannot be
+// committed it is told so, and does not wait for ever.
+func TestAReadDoesNotWaitForAnEndThatFails(t *testing.T) {
+	engines(t, func(t *testing.T, h *harness) {
+		h.do(&codec.Set{Key: "k", Value: []byte("1"), TTLMs: 100})
+		h.wrapBackend(func(b backend) backend { return failingBackend{b} })
+		h.time.advance(100 * time.Millisecond)
+		_, err := h.Get("k")
+		wantCode(t, err, codec.Unavailable, "reading a dead key")
+		if err := h.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+		h.closed = true
+	}, withExpirer)
+}
+
 func TestAFailedCommitStopsTheStore(t *testing.T) {
 	engines(t, func(t *testing.T, h *harness) {
 		h.set("a", "1")

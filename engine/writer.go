@@ -314,6 +314,3 @@ func answersOf(requests []*Request) []answer {
 	}
 	return answers
 }
-
-// idle reports whether there is nothing about message ids to store.
-func (d *dedup) idle() bool { return len(d.fresh) == 0 && len(d.gone) == 0 }
