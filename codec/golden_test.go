@@ -48,6 +48,8 @@ func samples() []any {
 			Feed:     FeedStatus{Mode: "live", AckedRevision: 128, OutboxRevisions: 2, OutboxBytes: 700, LagMs: 3},
 			UptimeMs: 60_000, Limits: ContractLimits(), Ready: true, Reasons: []string{"none"},
 		},
+		&Backup{}, &BackupChunk{Seq: 3, Data: []byte{0xff, 0}},
+		&BackupReply{Position: at, Done: true, Chunks: 3, Bytes: 300_000, SHA256: "8be8c7…", Keys: 5, Instances: 2},
 		&Error{Position: at, Code: Conflict, Message: "m", Temporary: true, Field: "if[2]", Limit: 9, Index: &index, Key: "k", Name: "web", ID: "a:80", Revision: &revision},
 		&Change{Revision: 7, Epoch: at.Epoch, Op: OpSet, Key: "config/host", PreviousRevision: 3, CommitRevision: 8, TimeMs: 1_795_421_071_608, Value: []byte("10.0.0.1"), TTLMs: ttl, ExpiresAtMs: entry.ExpiresAtMs},
 		&Change{Revision: 8, Epoch: at.Epoch, Op: OpExpire, Name: "web", ID: "a:80", PreviousRevision: 7, CommitRevision: 8, TimeMs: 1_795_421_071_608, Instance: &instance},

@@ -134,6 +134,12 @@ type StatusReply struct {
 	Reasons   []string   `wire:"reasons,omitempty"` // why it is not ready
 }
 
+// Modes of the change feed.
+const (
+	FeedLive    = "live"    // to whoever is subscribed
+	FeedDurable = "durable" // kept by a JetStream stream
+)
+
 // FeedStatus says how far the change feed has come.
 type FeedStatus struct {
 	Mode            string `wire:"mode"`             // live or durable

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -197,7 +198,7 @@ func TestABackupIsOfOneRevisionWhileWritingGoesOn(t *testing.T) {
 			}
 			seen := ""
 			var largest uint64
-			header, err := readBackup(&backup, func(key, value []byte) error {
+			info, err := readBackup(&backup, func(key, value []byte) error {
 				r, err := codec.ParseRecord(key, value)
 				if seen == "" {
 					seen = string(r.Value)
@@ -207,8 +208,8 @@ func TestABackupIsOfOneRevisionWhileWritingGoesOn(t *testing.T) {
 				}
 				return err
 			})
-			if err != nil || header.Revision != largest {
-				t.Fatalf("the header says revision %d, the last record has %d: %v", header.Revision, largest, err)
+			if err != nil || info.Revision != largest || info.Keys != 20 {
+				t.Fatalf("it says revision %d, the last record has %d: %+v, %v", info.Revision, largest, info, err)
 			}
 		}
 		close(stop)
@@ -279,7 +280,11 @@ func (w *brokenPipe) Write(p []byte) (int, error) {
 func TestABackupThatCannotBeWrittenLeavesNothing(t *testing.T) {
 	engines(t, func(t *testing.T, h *harness) {
 		h.filled()
-		for _, room := range []int{0, 10, 50_000} {
+		info, err := h.WriteBackup(io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, room := range []int{0, 10, int(info.Size) / 2, int(info.Size) - 1} {
 			if err := h.StreamBackup(&brokenPipe{room}); !errors.Is(err, io.ErrClosedPipe) {
 				t.Errorf("after %d bytes: %v", room, err)
 			}
@@ -308,4 +313,74 @@ func TestABackupThatCannotBeWrittenLeavesNothing(t *testing.T) {
 			t.Errorf("%v %v", info.Mode(), err)
 		}
 	})
+}
+
+// TestABackupIsExactlyTheStateOfItsRevision: several writers set and delete, and
+// each backup is compared with what the changes up to its revision make.
+func TestABackupIsExactlyTheStateOfItsRevision(t *testing.T) {
+	engines(t, func(t *testing.T, h *harness) {
+		var mu sync.Mutex
+		history := make(map[uint64][2]string) // key and value of each revision; no value: deleted
+		write := func(key string, n int) error {
+			value := fmt.Sprint(key, " ", n)
+			var cmd codec.Command = &codec.Set{Key: key, Value: []byte(value)}
+			if n%5 == 4 {
+				cmd, value = &codec.Delete{Key: key}, ""
+			}
+			reply, err := h.Apply(context.Background(), cmd)
+			if err == nil {
+				mu.Lock()
+				history[reply.Changed()] = [2]string{key, value}
+				mu.Unlock()
+			}
+			return err
+		}
+		stop := make(chan struct{})
+		var writers sync.WaitGroup
+		for w := range 4 {
+			writers.Go(func() {
+				for n := range 1_000_000 {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					// Each writer has its own keys, and deletes only what it has set.
+					if err := write(fmt.Sprintf("w%d/%d", w, n/5%7), n); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		backups := make([]bytes.Buffer, 20)
+		for i := range backups {
+			if err := h.StreamBackup(&backups[i]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		close(stop)
+		writers.Wait()
+		for i := range backups {
+			got := make(map[string]string)
+			info, err := readBackup(&backups[i], func(key, value []byte) error {
+				r, err := codec.ParseRecord(key, value)
+				got[strings.TrimPrefix(string(key), kvPrefix)] = string(r.Value)
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := make(map[string]string)
+			for revision := range info.Revision {
+				change := history[revision+1]
+				if want[change[0]] = change[1]; change[1] == "" {
+					delete(want, change[0])
+				}
+			}
+			if !maps.Equal(got, want) {
+				t.Errorf("at revision %d\n got %v\nwant %v", info.Revision, got, want)
+			}
+		}
+	}, func(o *Options) { o.CacheBytes = 1000 })
 }

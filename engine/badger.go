@@ -16,6 +16,7 @@ import (
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
 	"github.com/dgraph-io/badger/v4/table"
+	"github.com/dgraph-io/ristretto/v2"
 	"github.com/dgraph-io/ristretto/v2/z"
 )
 
@@ -234,6 +235,26 @@ func (b *badgerBackend) Capacity() (entries int, bytes int64) {
 
 // Size implements [backend].
 func (b *badgerBackend) Size() int64 { return dirSize(b.dir) }
+
+// gauges adds what Badger says of itself.
+func (b *badgerBackend) gauges(g *Gauges) {
+	if !b.gate.enter() {
+		return
+	}
+	defer b.gate.leave()
+	for _, l := range b.db.Levels() {
+		g.Levels = append(g.Levels, Level{Tables: l.NumTables, Bytes: l.Size, Score: l.Score})
+	}
+	g.BlockCache = cacheUse(b.db.BlockCacheMetrics())
+	g.IndexCache = cacheUse(b.db.IndexCacheMetrics())
+}
+
+func cacheUse(m *ristretto.Metrics) CacheUse {
+	if m == nil {
+		return CacheUse{}
+	}
+	return CacheUse{Hits: m.Hits(), Misses: m.Misses()}
+}
 
 // Last implements [backend].
 func (b *badgerBackend) Last() uint64 { return b.last.Load() }

@@ -169,22 +169,32 @@ func (c *checker) outbox() {
 	var size int64
 	resident := 0
 	next := uint64(0)
-	for _, p := range o.parts {
-		if next != 0 && p.first != next {
+	announced, synced := stretch{revision: o.announced.revision}, stretch{revision: o.synced.revision}
+	for i := range o.parts {
+		p := &o.parts[i]
+		begins := c.part(p)
+		if next != 0 && p.first != next && (p.first < next || !begins) {
 			c.fail("outbox part %d follows a part that ends at %d", p.first, next-1)
 		}
 		next = p.last + 1
+		for _, s := range []*stretch{&announced, &synced} {
+			if p.last <= s.revision {
+				s.parts, s.bytes = s.parts+1, s.bytes+int64(p.size)
+			}
+		}
 		size += int64(p.size)
 		if p.events != nil {
 			resident += p.size
 		}
-		c.part(p)
 	}
-	if len(o.parts) > 0 && (next != c.st.counters.revision+1 || o.parts[0].first > o.announced+1) {
-		c.fail("the outbox spans %d-%d, announced is %d, the store is at %d", o.parts[0].first, next-1, o.announced, c.st.counters.revision)
+	if announced != o.announced || synced != o.synced || synced.parts > announced.parts {
+		c.fail("counted are %+v announced and %+v synced, noted %+v and %+v", announced, synced, o.announced, o.synced)
 	}
-	if len(o.parts) == 0 && o.announced < c.st.counters.revision {
-		c.fail("the outbox is empty, announced is %d, the store is at %d", o.announced, c.st.counters.revision)
+	if len(o.parts) > 0 && next != c.st.counters.revision+1 {
+		c.fail("the outbox spans %d-%d, the store is at %d", o.parts[0].first, next-1, c.st.counters.revision)
+	}
+	if len(o.parts) == 0 && o.announced.revision < c.st.counters.revision {
+		c.fail("the outbox is empty, announced is %d, the store is at %d", o.announced.revision, c.st.counters.revision)
 	}
 	if size != o.bytes || resident != o.resident || resident > outboxInMemory {
 		c.fail("the outbox has %d bytes, %d in memory; counted are %d and %d", size, resident, o.bytes, o.resident)
@@ -196,16 +206,17 @@ func (c *checker) outbox() {
 	}
 }
 
-func (c *checker) part(p *part) {
+// part checks one entry, and tells whether it begins an epoch.
+func (c *checker) part(p *part) (begins bool) {
 	data, ok, err := c.view.Get(outboxKey(p.first), nil)
 	if err != nil || !ok || len(data) != p.size {
 		c.fail("outbox part %d is not stored as it should: %v", p.first, err)
-		return
+		return false
 	}
-	events, err := codec.ParseEvents(p.key, data)
+	events, err := codec.ParseEvents(p.key(), data)
 	if err != nil {
 		c.fail("%v", err)
-		return
+		return false
 	}
 	revision := p.first
 	for i, e := range events {
@@ -227,6 +238,7 @@ func (c *checker) part(p *part) {
 	if revision != p.last+1 {
 		c.fail("outbox part %d-%d has %d events", p.first, p.last, len(events))
 	}
+	return events[0].Kind == codec.StoreEvent
 }
 
 // ids proves that every remembered id is stored in the entry of its commit.

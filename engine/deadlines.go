@@ -61,10 +61,15 @@ func (d *deadlines) schedule(rec *record) {
 	}
 	d.mu.Unlock()
 	if first {
-		select {
-		case d.sooner <- struct{}{}:
-		default:
-		}
+		d.wake()
+	}
+}
+
+// wake has the expirer look.
+func (d *deadlines) wake() {
+	select {
+	case d.sooner <- struct{}{}:
+	default:
 	}
 }
 
@@ -224,6 +229,9 @@ func (s *store) expire() {
 // sweep does what is due and returns after how many milliseconds to look again.
 func (s *store) sweep() (waitMs int64) {
 	now := s.clock.ms()
+	if s.held.Load() {
+		return renewEveryMs
+	}
 	if now-s.deadlines.writtenMs >= renewEveryMs {
 		s.deadlines.writtenMs = now
 		s.deadlines.writing = append(s.deadlines.writing, s.deadlines.beats()...)
@@ -254,6 +262,7 @@ func (s *store) endDue(now int64) (more bool, next int64) {
 	}
 	s.deadlines.ending.Unlock()
 	wait()
+	s.ended(dead)
 	s.putBack(dead)
 	return len(dead) > 0, next
 }

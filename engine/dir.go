@@ -65,3 +65,12 @@ func dirSize(dir string) int64 {
 	}
 	return size
 }
+
+// freeSpace is what the disk of a directory has left for us, in bytes.
+func freeSpace(dir string) (int64, error) {
+	var stat syscall.Statfs_t
+	if err := syscall.Statfs(dir, &stat); err != nil {
+		return 0, err
+	}
+	return int64(min(stat.Bavail, 1<<50/max(1, uint64(stat.Bsize)))) * int64(stat.Bsize), nil
+}

@@ -19,6 +19,7 @@ type Engine interface {
 	Commands
 	Reader
 	Feed
+	Continuity
 	KV
 	Services
 	Batches
@@ -84,13 +85,37 @@ type Feed interface {
 	// Commits receives a value after commits that wrote changes; one value may
 	// stand for several commits.
 	Commits() <-chan struct{}
-	// Announced says that every change up to a revision was announced, so that
-	// it may leave the outbox. That is not durable at once: after a crash the
-	// last changes may be in the outbox again.
+	// Announced says that every change up to a revision was announced. With a
+	// live feed it leaves the outbox then; that is not durable at once, so that
+	// after a crash the last changes may be there again. With a durable feed it
+	// waits for Synced, and Announced may go back.
 	Announced(revision uint64)
-	// AnnouncedRevision is the largest that Announced was told, or that was
-	// durable when the store was opened.
+	// AnnouncedRevision is what Announced was told last, or what was durable
+	// when the store was opened.
 	AnnouncedRevision() uint64
+	// Synced says that every change up to a revision will not be lost by a
+	// durable feed, whatever happens to its broker. The newest 100,000
+	// revisions stay in the outbox all the same, but no more than 64 MiB.
+	Synced(revision uint64)
+}
+
+// Continuity keeps the promise that no (epoch, revision) is ever used twice and
+// that no follower misses a change without being told.
+type Continuity interface {
+	// FeedMode is what BeginFeed was told last, in this or an earlier process:
+	// [codec.FeedLive], [codec.FeedDurable], or "": nobody follows this store,
+	// and its outbox forgets.
+	FeedMode() string
+	// BeginFeed says how changes are announced from now on. It opens a new
+	// epoch (codec.ReasonGap) where followers may miss something: a live feed
+	// after the process was killed, a durable one after a live one.
+	BeginFeed(mode string) error
+	// NewEpoch begins an epoch at a revision above those of the store and of
+	// another position, and returns its beginning when it is durable. Followers
+	// learn the reason and load again.
+	NewEpoch(reason string, above codec.Position) (codec.Position, error)
+	// Release lets a store that was opened with [Options.Hold] take writes.
+	Release()
 }
 
 // KV is the plain key-value store.
@@ -135,6 +160,9 @@ type Maintenance interface {
 	Backup(path string) error
 	// StreamBackup writes the same to w while writing goes on.
 	StreamBackup(w io.Writer) error
+	// WriteBackup is StreamBackup, and says what it has written. It ends with
+	// [codec.ErrUnavailable] where the store is closed or restored meanwhile.
+	WriteBackup(w io.Writer) (BackupInfo, error)
 	// Restore replaces the whole contents by those of a backup file, never
 	// merging, and opens a new epoch.
 	Restore(path string) error
@@ -143,6 +171,8 @@ type Maintenance interface {
 	Failed() <-chan struct{}
 	// Err is why the store stopped by itself, or nil.
 	Err() error
+	// Gauges says what the store has at this moment.
+	Gauges() Gauges
 	// Close applies what was submitted, answers it, ends all background work
 	// and closes the data. Closing again does nothing.
 	Close() error

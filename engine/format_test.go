@@ -11,9 +11,10 @@ import (
 	"github.com/settkv/sett/codec"
 )
 
-// TestStoredFormats compares every byte that a small store keeps, and its
-// backup, with testdata/formats.golden: a change there is a change of the data
-// format, and needs a new format version. -update writes it.
+// TestStoredFormats compares every byte that a small store keeps with
+// testdata/formats.golden: a change there is a change of the data format, and
+// needs a new format version. -update writes it. ([TestBackupFormat] does the
+// same for backups.)
 func TestStoredFormats(t *testing.T) {
 	engines(t, func(t *testing.T, h *harness) {
 		h.identity.StoreID = "0123456789abcdef"
@@ -43,11 +44,6 @@ func TestStoredFormats(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var backup bytes.Buffer
-		if err := h.StreamBackup(&backup); err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprintf(&out, "backup\n%s", hexLines(backup.Bytes()))
 		golden(t, "testdata/formats.golden", out.String())
 	}, func(o *Options) { o.FeedEncoding = codec.Msgpack })
 }
@@ -83,36 +79,4 @@ func golden(t *testing.T, path, got string) {
 	if string(want) != got {
 		compareLines(t, string(want), got)
 	}
-}
-
-// TestTheGoldenBackupIsStillRestored: what an older program wrote loads.
-func TestTheGoldenBackupIsStillRestored(t *testing.T) {
-	file, err := os.ReadFile("testdata/formats.golden")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, lines, ok := strings.Cut(string(file), "\nbackup\n")
-	if !ok {
-		t.Fatal("no backup in the golden file")
-	}
-	var backup []byte
-	for line := range strings.Lines(lines) {
-		var part []byte
-		if _, err := fmt.Sscanf(line, "%x", &part); err != nil {
-			t.Fatal(err)
-		}
-		backup = append(backup, part...)
-	}
-	engines(t, func(t *testing.T, h *harness) {
-		path := t.TempDir() + "/golden"
-		if err := os.WriteFile(path, backup, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := h.Restore(path); err != nil {
-			t.Fatal(err)
-		}
-		if data, err := h.GetService("data"); h.get("a/é") != "\xff\x00v" || string(data) != "opaque" || err != nil {
-			t.Errorf("restored %s", h.dump())
-		}
-	})
 }

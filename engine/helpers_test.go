@@ -56,6 +56,7 @@ type harness struct {
 	t       testing.TB
 	time    *testClock
 	options Options
+	feed    string // how changes are announced
 	seen    uint64 // the last event that events returned
 	closed  bool
 }
@@ -63,7 +64,7 @@ type harness struct {
 // open opens a store on a clock of its own. change may alter its options.
 func open(t testing.TB, kind string, change ...func(*Options)) *harness {
 	t.Helper()
-	h := &harness{t: t, time: newTestClock()}
+	h := &harness{t: t, time: newTestClock(), feed: codec.FeedLive}
 	h.options = Options{
 		Kind: kind, NoSync: true, FeedEncoding: codec.JSON, Now: h.time.Now, Log: slog.New(slog.DiscardHandler),
 		noExpirer: true, // deadlines are met by commands, and where a test calls sweep
@@ -92,6 +93,9 @@ func (h *harness) open() {
 		h.t.Fatal(err)
 	}
 	h.store, h.closed = e.(*store), false
+	if err := h.BeginFeed(h.feed); err != nil {
+		h.t.Fatal(err)
+	}
 }
 
 func (h *harness) close() {

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 )
 
 // formatVersion is that of everything below a data directory. A program reads
@@ -23,6 +25,71 @@ type identity struct {
 	// Fresh says that the store was never open: its data may be in the making,
 	// and nothing was acknowledged.
 	Fresh bool `json:"fresh,omitempty"`
+	// Feed is how changes were announced last.
+	Feed string `json:"feed,omitempty"`
+	// Committed is a commit that is surely on disk, noted about once a second:
+	// data that lie behind it lost something, or are an older copy.
+	Committed uint64 `json:"committed,omitempty"`
+	// Reserved is at or above every revision that was ever used.
+	Reserved uint64 `json:"reserved,omitempty"`
+	// NoSync says that commits were not synced, and Boot since when the system
+	// runs that has them in memory.
+	NoSync bool   `json:"no_sync,omitempty"`
+	Boot   string `json:"boot,omitempty"`
+}
+
+// reserveStep is how many revisions are reserved at once.
+const reserveStep = 1_000_000
+
+// keptIdentity is the identity of an open store.
+type keptIdentity struct {
+	identity        // as read at the opening; only change changes it
+	dir      string // "": in memory only
+	mu       sync.Mutex
+}
+
+// change changes the identity and makes it durable.
+func (f *keptIdentity) change(fn func(*identity)) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	fn(&f.identity)
+	if f.dir == "" {
+		return nil
+	}
+	return f.identity.save(f.dir)
+}
+
+// get returns the present identity.
+func (f *keptIdentity) get() identity {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.identity
+}
+
+// behind tells whether data whose last commit is last, and which were closed
+// cleanly or not, lost commits that were acknowledged. Where these were not to
+// be synced that is no error.
+func (id *identity) behind(dir string, last uint64, clean bool) (bool, error) {
+	switch {
+	case id.Fresh:
+		return false, nil
+	case id.NoSync:
+		return last < id.Committed || !clean && id.Boot != bootID(), nil
+	case last < id.Committed:
+		return true, fmt.Errorf("engine: %s is at commit %d, but commit %d was acknowledged: it is an older copy, or files of it were lost; "+
+			"put the newest copy of the whole of %s back, or restore a backup", filepath.Join(dir, storeDir), last, id.Committed, dir)
+	}
+	return false, nil
+}
+
+// bootID names the run of the system: what a process left in memory outlives
+// it, but not this. Where the system does not tell, no two are the same.
+func bootID() string {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return rand.Text()
+	}
+	return strings.TrimSpace(string(id))
 }
 
 const (
@@ -39,10 +106,25 @@ func newIdentity() identity {
 // loadIdentity reads a directory's identity, and gives a new directory one.
 func loadIdentity(dir string) (identity, error) {
 	path := filepath.Join(dir, identityFile)
-	data, err := os.ReadFile(path)
+	id, err := readIdentity(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return createIdentity(dir, path)
 	}
+	if err != nil {
+		return identity{}, err
+	}
+	if !id.Fresh && !hasData(dir) {
+		return identity{}, fmt.Errorf("engine: %s belongs to store %s, but its data in %s is gone; "+
+			"restore it from a backup, or remove %s to begin an empty store", dir, id.StoreID, filepath.Join(dir, storeDir), path)
+	}
+	return id, nil
+}
+
+// readIdentity reads a directory's identity; of one in another format it returns
+// the format too.
+func readIdentity(dir string) (identity, error) {
+	path := filepath.Join(dir, identityFile)
+	data, err := os.ReadFile(path)
 	if err != nil {
 		return identity{}, fmt.Errorf("engine: %w", err)
 	}
@@ -51,11 +133,7 @@ func loadIdentity(dir string) (identity, error) {
 		return identity{}, fmt.Errorf("engine: %s is damaged; restore the data directory from a backup", path)
 	}
 	if id.Format != formatVersion {
-		return identity{}, fmt.Errorf("engine: %s has format %d, this program reads %d; use the sett that wrote it", dir, id.Format, formatVersion)
-	}
-	if !id.Fresh && !hasData(dir) {
-		return identity{}, fmt.Errorf("engine: %s belongs to store %s, but its data in %s is gone; "+
-			"restore it from a backup, or remove %s to begin an empty store", dir, id.StoreID, filepath.Join(dir, storeDir), path)
+		return id, fmt.Errorf("engine: %s has format %d, this program reads %d; use the sett that wrote it", dir, id.Format, formatVersion)
 	}
 	return id, nil
 }

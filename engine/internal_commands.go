@@ -21,11 +21,22 @@ type setService struct {
 // them.
 type removeService struct{ codec.Deregister }
 
-// newEpoch begins an epoch that is at least this, and announces why.
+// newEpoch begins an epoch that is at least this, at a revision above another,
+// and announces why.
 type newEpoch struct {
 	codec.Clear
 	epoch  uint64
+	above  uint64
 	reason string
+}
+
+// internal tells whether a command goes on while those of clients are refused.
+func internal(cmd codec.Command) bool {
+	switch cmd.(type) {
+	case *newEpoch, *expireDue, *renewals:
+		return true
+	}
+	return false
 }
 
 func (m *machine) removeService(c *removeService) (codec.Reply, error) {
@@ -44,6 +55,7 @@ func (m *machine) removeService(c *removeService) (codec.Reply, error) {
 
 func (m *machine) newEpoch(c *newEpoch) codec.Reply {
 	m.counters.epoch = max(c.epoch, m.counters.epoch+1)
+	m.counters.revision = max(m.counters.revision, c.above)
 	revision := m.next()
 	m.announce(codec.Change{Op: codec.OpChanged, Reason: c.reason}, nil)
 	reply := &codec.SetReply{}

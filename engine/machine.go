@@ -22,6 +22,7 @@ type machine struct {
 	beat func(item)
 
 	// Of the group:
+	refuse  refusal
 	nowMs   int64
 	arena   arena
 	writes  []write
@@ -32,6 +33,20 @@ type machine struct {
 	paths   []string       // of the command in progress: what it names
 	changes []codec.Change // likewise: not yet encoded
 	undo    []item         // likewise: what was there before
+}
+
+// refusal is why a group's commands are refused: those that would write
+// anything, or those that would be announced. nil: they are not.
+type refusal struct{ writes, changes func() error }
+
+func (r refusal) check(wrote, changed bool) error {
+	switch {
+	case wrote && r.writes != nil:
+		return r.writes()
+	case changed && r.changes != nil:
+		return r.changes()
+	}
+	return nil
 }
 
 // counters are stored with each commit.
@@ -70,11 +85,13 @@ func (m *machine) apply(r *Request) (codec.Reply, error) {
 	}
 	before := m.mark()
 	reply, err := m.run(r.Command)
-	if err != nil {
-		m.rollback(before)
-		return nil, err
+	if err == nil && !internal(r.Command) {
+		err = m.refuse.check(len(m.writes) > before.writes, len(m.changes) > before.changes)
 	}
-	if err := m.encode(before.changes); err != nil {
+	if err == nil {
+		err = m.encode(before.changes)
+	}
+	if err != nil {
 		m.rollback(before)
 		return nil, err
 	}
@@ -352,11 +369,9 @@ func (m *machine) value(path string, rec *record) ([]byte, error) {
 
 // seal ends the group: the outbox, the message ids and the counters join its
 // writes. It returns the parts of the outbox.
-func (m *machine) seal(ts uint64) []*part {
-	parts := sealParts(m.events)
-	for _, p := range parts {
-		m.writes = append(m.writes, write{key: p.key, value: p.data})
-	}
+func (m *machine) seal(ts uint64) []part {
+	var parts []part
+	parts, m.writes = sealParts(m.events, m.writes)
 	m.writes = m.dedup.seal(ts, m.writes)
 	return parts
 }

@@ -14,8 +14,13 @@ type meta struct {
 	epoch     uint64
 	nowMs     uint64
 	announced uint64 // every change up to here was announced
-	clean     uint64 // 1: the store was closed after this commit
+	clean     uint64 // how the store was left: 0 (in use), leftClosed or leftRestored
 }
+
+const (
+	leftClosed   = 1 // nothing came after this commit
+	leftRestored = 2 // its contents are a backup's: whoever opens it begins a new epoch
+)
 
 func (m *meta) fields() []*uint64 {
 	return []*uint64{&m.revision, &m.epoch, &m.nowMs, &m.announced, &m.clean}
@@ -26,7 +31,7 @@ func (s *store) metaWrite(clean bool) write {
 	c := &s.machine.counters
 	m := meta{revision: c.revision, epoch: c.epoch, nowMs: uint64(c.nowMs), announced: s.outbox.lastAnnounced()}
 	if clean {
-		m.clean = 1
+		m.clean = leftClosed
 	}
 	return m.write()
 }

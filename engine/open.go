@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -19,10 +18,11 @@ func Open(o Options) (Engine, error) {
 		return nil, err
 	}
 	s := &store{
-		options: o, log: o.log(), outbox: newOutbox(), deadlines: newDeadlines(),
+		options: o, log: o.log(), stats: o.stats(), outbox: newOutbox(o.outboxMax(), o.outboxKeep()), deadlines: newDeadlines(),
 		finished: make(chan *group, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	s.cache.max = o.cacheBytes()
+	s.held.Store(o.Hold)
 	s.queue = queue{maxCommands: o.queueCommands(), maxBytes: o.queueBytes(), wake: make(chan struct{}, 1)}
 	b, err := s.openBackend()
 	if err != nil {
@@ -34,6 +34,7 @@ func Open(o Options) (Engine, error) {
 	s.workers.Go(s.write)
 	s.workers.Go(s.finish)
 	s.helpers.Go(s.collect)
+	s.helpers.Go(s.watch)
 	if !o.noExpirer {
 		s.helpers.Go(s.expire)
 	}
@@ -43,7 +44,7 @@ func Open(o Options) (Engine, error) {
 // openBackend opens the data that the options name, and knows whose it is.
 func (s *store) openBackend() (backend, error) {
 	if s.options.Kind == Memory {
-		s.identity = newIdentity()
+		s.identity.identity = newIdentity()
 		return openMemory(), nil
 	}
 	dir := s.options.Dir
@@ -57,32 +58,22 @@ func (s *store) openBackend() (backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.identity = id
+	s.identity.identity, s.identity.dir = id, dir
+	if err := roomToOpen(dir); err != nil {
+		return nil, err
+	}
 	b, err := openBadger(filepath.Join(dir, storeDir), badgerOptions{NoSync: s.options.NoSync, Logger: s.log})
 	if err != nil {
 		return nil, err
+	}
+	if err := removeLeftovers(filepath.Join(dir, storeDir)); err != nil { // b holds the lock
+		return nil, errors.Join(err, b.Close())
 	}
 	entries, bytes := b.Capacity()
 	if entries < largestWrites || bytes < largestGroup {
 		return nil, errors.Join(fmt.Errorf("engine: the backend takes %d writes and %d bytes at once, too few for the largest group", entries, bytes), b.Close())
 	}
 	return b, nil
-}
-
-// replacedSuffix marks the data that a restore is about to remove.
-const replacedSuffix = ".replaced"
-
-// finishSwap puts the data back where a restore was cut off between moving it
-// away and moving the new one in.
-func finishSwap(current string) error {
-	if _, err := os.Stat(current); !errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	err := os.Rename(current+replacedSuffix, current)
-	if err == nil || errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return fmt.Errorf("engine: %w", err)
 }
 
 // start loads what the backend holds and commits that the store is in use.
@@ -96,31 +87,38 @@ func (s *store) start(b backend) error {
 		return err
 	}
 	s.machine.begin(s.clock.ms())
-	switch {
-	case fresh:
+	if fresh {
 		s.machine.counters.epoch = uint64(s.clock.ms())
-	case m.clean == 0:
-		// Nobody knows which changes were announced: followers load again.
-		if _, err := s.machine.apply(&Request{Command: s.epochCommand(codec.ReasonGap)}); err != nil {
+	}
+	behind, err := s.identity.behind(s.options.Dir, b.Last(), m.clean != 0)
+	if err != nil {
+		return err
+	}
+	if behind {
+		s.log.Warn("the store lost commits that were not synced; a new epoch begins", "commit", b.Last(), "committed", s.identity.Committed)
+		above := codec.Position{StoreRevision: s.identity.Reserved}
+		if _, err := s.machine.apply(&Request{Command: s.epochCommand(codec.ReasonRewound, above)}); err != nil {
 			return err
 		}
 	}
+	if m.clean == leftRestored {
+		// In the same commit: whoever opens the store after a crash must learn it too.
+		if _, err := s.machine.apply(&Request{Command: s.epochCommand(codec.ReasonRestored, codec.Position{})}); err != nil {
+			return err
+		}
+	}
+	s.killed = !fresh && !behind && m.clean == 0
 	parts := s.machine.seal(b.Last() + 1)
 	if err := b.Commit(b.Last()+1, append(s.machine.writes, s.metaWrite(false))); err != nil {
 		return err
 	}
 	s.publish(&state{commit: b.Last(), counters: s.machine.counters, backend: b})
 	s.outbox.append(parts)
-	if s.identity.Fresh {
-		s.identity.Fresh = false
-		return s.identity.save(s.options.Dir)
-	}
-	return nil
-}
-
-// epochCommand opens an epoch above all that this store has shown.
-func (s *store) epochCommand(reason string) *newEpoch {
-	return &newEpoch{epoch: uint64(s.clock.ms()), reason: reason}
+	return s.identity.change(func(id *identity) {
+		id.Fresh, id.NoSync, id.Boot = false, s.options.NoSync, bootID()
+		id.Committed = b.Last()
+		id.reserve(s.machine.counters.revision)
+	})
 }
 
 // load makes a machine of what the backend holds.
@@ -135,6 +133,7 @@ func (s *store) load(b backend, stored meta) error {
 	m.beat = s.deadlines.beat
 	m.counters = counters{revision: stored.revision, epoch: stored.epoch, nowMs: int64(stored.nowMs)}
 	s.machine = m
+	s.outbox.use(s.identity.Feed)
 	s.outbox.announce(stored.announced)
 	v := b.View(b.Last())
 	defer v.Close()
@@ -183,7 +182,7 @@ func loadRecord(key, value []byte, stored *meta, nowMs int64) (*record, error) {
 		return nil, fmt.Errorf("engine: instance %q: %w", key, err)
 	}
 	rec.life = &life{ttlMs: r.TTLMs, expiresMs: r.ExpiresAtMs, instance: in}
-	if r.TTLMs != 0 && (stored.clean == 0 || !rec.dead(int64(stored.nowMs))) {
+	if r.TTLMs != 0 && (stored.clean != leftClosed || !rec.dead(int64(stored.nowMs))) {
 		rec.life.renewedMs.Store(deadline(nowMs, r.TTLMs))
 	}
 	return rec, nil
@@ -196,10 +195,8 @@ func (s *store) loadPart(key, value []byte) error {
 	if err != nil {
 		return fmt.Errorf("engine: loading the outbox: %w", err)
 	}
-	p := &part{
-		first: binary.BigEndian.Uint64(stored[len(outboxPrefix):]), last: events[len(events)-1].Revision,
-		size: len(value), key: stored,
-	}
-	s.outbox.append([]*part{p})
+	s.outbox.append([]part{{
+		first: binary.BigEndian.Uint64(stored[len(outboxPrefix):]), last: events[len(events)-1].Revision, size: len(value),
+	}})
 	return nil
 }

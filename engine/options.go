@@ -28,6 +28,21 @@ type Options struct {
 	// FeedEncoding is that of the events in the outbox. JSON costs more bytes
 	// and reads everywhere; Msgpack is the zero value.
 	FeedEncoding codec.Encoding
+	// Hold begins without taking writes, and without ending what is past its
+	// deadline, until Release: a store whose directory may be an old copy must
+	// see its feed before it uses a revision. Writes are unavailable meanwhile.
+	Hold bool
+	// OutboxMax bounds the bytes of changes that wait to be announced; beyond
+	// it commands that change anything are unavailable. 0: 1 GiB.
+	OutboxMax int64
+	// OutboxKeep bounds the bytes that were announced and are not yet synced.
+	// 0: 1 GiB.
+	OutboxKeep int64
+	// DiskReserve is what must stay free on the disk: below it commands that
+	// write anything are unavailable. 0: 128 MiB, and as much as the data take,
+	// up to 1 GiB more, since compaction writes them anew before it removes the
+	// old.
+	DiskReserve int64
 	// QueueCommands and QueueBytes bound what waits for the writer; beyond
 	// either Submit is overloaded. 0: 65,536 commands, 64 MiB.
 	QueueCommands int
@@ -41,6 +56,8 @@ type Options struct {
 	After func(time.Duration) <-chan time.Time
 	// GCInterval is how often the value log is collected. 0: 5 minutes.
 	GCInterval time.Duration
+	// Stats measures what the store does. nil: nobody reads it.
+	Stats *Stats
 	// Version is told by Status.
 	Version string
 	// noExpirer is for tests that call sweep themselves.
@@ -70,9 +87,18 @@ func (o *Options) log() *slog.Logger {
 	return o.Log
 }
 
+func (o *Options) stats() *Stats {
+	if o.Stats == nil {
+		return new(Stats)
+	}
+	return o.Stats
+}
+
 func (o *Options) queueCommands() int { return orDefault(o.QueueCommands, 65_536) }
 func (o *Options) queueBytes() int    { return orDefault(o.QueueBytes, 64<<20) }
 func (o *Options) cacheBytes() int64  { return orDefault(o.CacheBytes, 64<<20) }
+func (o *Options) outboxMax() int64   { return orDefault(o.OutboxMax, 1<<30) }
+func (o *Options) outboxKeep() int64  { return orDefault(o.OutboxKeep, 1<<30) }
 
 func (o *Options) gcInterval() time.Duration { return orDefault(o.GCInterval, 5*time.Minute) }
 

@@ -15,83 +15,106 @@ const (
 	maxPart = 512 << 10
 	// outboxInMemory bounds the events that the relay gets without a read.
 	outboxInMemory = 16 << 20
+	// Of what a durable feed has on disk, the newest stay: whichever is less.
+	historyRevisions = 100_000
+	historyBytes     = 64 << 20
 )
 
 // part is one entry of the outbox: the changes of a commit, or a share of
 // them, in the bytes to be published.
 type part struct {
 	first, last uint64
-	commit      uint64
 	size        int
-	key         []byte
-	data        []byte        // what is stored; nil once events are dropped
 	events      []codec.Event // nil: read them from the backend
 }
+
+func (p *part) key() []byte { return outboxKey(p.first) }
 
 func outboxKey(first uint64) []byte {
 	return binary.BigEndian.AppendUint64([]byte(outboxPrefix), first)
 }
 
-// sealParts packs a group's events, which it copies.
-func sealParts(events []codec.Event) []*part {
-	var parts []*part
+// sealParts packs a group's events, which it copies, and adds them to writes.
+func sealParts(events []codec.Event, writes []write) ([]part, []write) {
+	var parts []part
 	for len(events) > 0 {
 		n, size := 0, 0
 		for n < len(events) && (n == 0 || size+eventSize(&events[n]) <= maxPart) {
 			size += eventSize(&events[n])
 			n++
 		}
-		parts = append(parts, sealPart(events[:n], size))
+		p, data := sealPart(events[:n], size)
+		parts, writes = append(parts, p), append(writes, write{key: p.key(), value: data})
 		events = events[n:]
 	}
-	return parts
+	return parts, writes
 }
 
 func eventSize(e *codec.Event) int { return len(e.Name) + len(e.ID) + len(e.Payload) + 24 }
 
-func sealPart(events []codec.Event, size int) *part {
-	p := &part{first: events[0].Revision, last: events[len(events)-1].Revision}
-	p.key = outboxKey(p.first)
-	p.data = codec.BeginEvents(make([]byte, 0, size+16))
+func sealPart(events []codec.Event, size int) (p part, data []byte) {
+	p = part{first: events[0].Revision, last: events[len(events)-1].Revision}
+	data = codec.BeginEvents(make([]byte, 0, size+16))
 	p.events = make([]codec.Event, len(events))
 	for i := range events {
-		p.data = codec.AppendEvent(p.data, &events[i])
+		data = codec.AppendEvent(data, &events[i])
 		p.events[i] = events[i]
-		p.events[i].Payload = p.data[len(p.data)-len(events[i].Payload) : len(p.data) : len(p.data)]
+		p.events[i].Payload = data[len(data)-len(events[i].Payload) : len(data) : len(data)]
 	}
-	p.data = codec.SealEvents(p.data, p.key)
-	p.size = len(p.data)
-	return p
+	data = codec.SealEvents(data, p.key())
+	p.size = len(data)
+	return p, data
 }
 
-// outbox is the queue of changes on their way out. The writer appends after
-// each commit and forgets what was announced; the relay reads.
+// outbox is the queue of changes on their way out, in three stretches: synced
+// (whoever announces them has them on disk), announced, and waiting. The writer
+// appends after each commit and takes off the front what is no longer wanted;
+// the relay reads, and says how far it came.
 type outbox struct {
+	// Bounds of the bytes that wait, and of those that are kept until they are
+	// synced.
+	max, keep int64
+
 	mu        sync.Mutex
-	parts     []*part // in order
-	resident  int     // bytes of the parts that hold their events
-	bytes     int64
-	announced uint64
+	mode      string // "": nobody announces changes
+	parts     []part // in order
+	announced stretch
+	synced    stretch
+	bytes     int64 // of all parts
+	resident  int   // of the parts that hold their events
 	commits   chan struct{}
 }
 
-func newOutbox() *outbox { return &outbox{commits: make(chan struct{}, 1)} }
+// stretch is the front of the queue up to a revision.
+type stretch struct {
+	revision uint64
+	parts    int // that lie in it whole
+	bytes    int64
+}
+
+func newOutbox(max, keep int64) *outbox {
+	return &outbox{max: max, keep: keep, commits: make(chan struct{}, 1)}
+}
 
 // append adds the parts of a commit and wakes the relay.
-func (o *outbox) append(parts []*part) {
+func (o *outbox) append(parts []part) {
 	if len(parts) == 0 {
 		return
 	}
 	o.mu.Lock()
 	for _, p := range parts {
-		o.parts = append(o.parts, p)
 		o.bytes += int64(p.size)
 		if o.resident+p.size > outboxInMemory {
-			p.data, p.events = nil, nil
+			p.events = nil
 		}
 		if p.events != nil {
 			o.resident += p.size
 		}
+		o.parts = append(o.parts, p)
+	}
+	o.move(&o.announced, o.announced.revision) // at the start, what was announced before
+	if o.mode == "" {
+		o.moveTo(parts[len(parts)-1].last)
 	}
 	o.mu.Unlock()
 	select {
@@ -100,66 +123,158 @@ func (o *outbox) append(parts []*part) {
 	}
 }
 
-// forget takes parts that were announced whole out of the queue, for the writer
-// to delete them: not too many at once.
+// forget takes the parts that nobody wants any more out of the queue, for the
+// writer to delete them: not too many at once.
 func (o *outbox) forget(writes []write) []write {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	n := 0
-	for ; n < min(len(o.parts), maxTrim) && o.parts[n].last <= o.announced; n++ {
-		p := o.parts[n]
-		writes = append(writes, write{key: p.key, delete: true})
-		o.bytes -= int64(p.size)
-		if p.events != nil {
-			o.resident -= p.size
+	for range maxTrim {
+		if o.announced.parts == 0 || o.wanted() {
+			break
 		}
-		o.parts[n] = nil
+		p := &o.parts[0]
+		writes = append(writes, write{key: p.key(), delete: true})
+		o.bytes -= int64(p.size)
+		o.announced.pop(p)
+		o.synced.pop(p)
+		*p = part{}
+		o.parts = o.parts[1:]
 	}
-	o.parts = o.parts[n:]
 	return writes
 }
 
+// pop takes the first part off a stretch, if it reaches that far.
+func (s *stretch) pop(p *part) {
+	if s.parts > 0 {
+		s.parts--
+		s.bytes -= int64(p.size)
+	}
+}
+
+// wanted tells whether the first part, which is announced, stays. A stream that
+// lost its tail gets it again from here, and one that is made anew its
+// beginning: so what is announced waits until it is synced, and the newest of
+// that stays even then.
+func (o *outbox) wanted() bool {
+	switch {
+	case o.mode == codec.FeedLive:
+		return false
+	case len(o.parts) == 1:
+		return true // the stream's last message is compared with it
+	case o.synced.parts == 0:
+		return o.announced.bytes <= o.keep
+	}
+	return o.synced.revision-o.parts[0].last < historyRevisions && o.synced.bytes <= historyBytes
+}
+
 // after returns the first part with a change after a revision.
-func (o *outbox) after(revision uint64) *part {
+func (o *outbox) after(revision uint64) (p part, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	i := sort.Search(len(o.parts), func(i int) bool { return o.parts[i].last > revision })
 	if i == len(o.parts) {
-		return nil
+		return part{}, false
 	}
-	copied := *o.parts[i]
-	return &copied
+	return o.parts[i], true
 }
 
+// announce says how far changes were announced. With a durable feed that may go
+// back: the stream lost its tail. Without one nothing is kept for that.
 func (o *outbox) announce(revision uint64) {
 	o.mu.Lock()
-	o.announced = max(o.announced, revision)
-	o.mu.Unlock()
+	defer o.mu.Unlock()
+	if o.mode == codec.FeedDurable {
+		o.moveAnnounced(revision)
+	} else {
+		o.moveTo(max(o.announced.revision, revision))
+	}
+}
+
+func (o *outbox) sync(revision uint64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.move(&o.synced, min(revision, o.announced.revision))
+}
+
+// moveTo takes everything up to a revision for announced and synced.
+func (o *outbox) moveTo(revision uint64) {
+	o.moveAnnounced(revision)
+	o.move(&o.synced, revision)
+}
+
+func (o *outbox) moveAnnounced(revision uint64) {
+	before := o.announced.parts
+	o.move(&o.announced, revision)
+	for i := before; i < o.announced.parts; i++ {
+		o.drop(&o.parts[i])
+	}
+	if o.synced.revision > revision {
+		o.move(&o.synced, revision)
+	}
+}
+
+func (o *outbox) move(s *stretch, revision uint64) {
+	s.revision = revision
+	for s.parts < len(o.parts) && o.parts[s.parts].last <= revision {
+		s.bytes += int64(o.parts[s.parts].size)
+		s.parts++
+	}
+	for s.parts > 0 && o.parts[s.parts-1].last > revision {
+		s.parts--
+		s.bytes -= int64(o.parts[s.parts].size)
+	}
+}
+
+// drop lets go of a part's events.
+func (o *outbox) drop(p *part) {
+	if p.events != nil {
+		o.resident -= p.size
+		p.events = nil
+	}
+}
+
+// use says how changes are announced from now on.
+func (o *outbox) use(mode string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.mode = mode
+	if mode == codec.FeedLive {
+		o.move(&o.synced, o.announced.revision)
+	}
+}
+
+func (o *outbox) feedMode() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.mode
 }
 
 func (o *outbox) lastAnnounced() uint64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.announced
+	return o.announced.revision
 }
 
 // clear drops everything: the contents that it told of were replaced.
 func (o *outbox) clear() {
 	o.mu.Lock()
 	o.parts, o.bytes, o.resident = nil, 0, 0
+	o.announced = stretch{revision: o.announced.revision}
+	o.synced = stretch{revision: o.synced.revision}
 	o.mu.Unlock()
 }
 
-// status says what is not yet announced.
-func (o *outbox) status() (announced uint64, bytes int64) {
+// waiting says how far changes were announced, and how many bytes wait.
+func (o *outbox) waiting() (announced uint64, bytes int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for _, p := range o.parts {
-		if p.last > o.announced {
-			bytes += int64(p.size)
-		}
-	}
-	return o.announced, bytes
+	return o.announced.revision, o.bytes - o.announced.bytes
+}
+
+// full says that so much waits that no more may join it.
+func (o *outbox) full() bool {
+	_, waiting := o.waiting()
+	return waiting >= o.max
 }
 
 // Commits implements [Feed].
@@ -167,6 +282,9 @@ func (s *store) Commits() <-chan struct{} { return s.outbox.commits }
 
 // Announced implements [Feed].
 func (s *store) Announced(revision uint64) { s.outbox.announce(revision) }
+
+// Synced implements [Feed].
+func (s *store) Synced(revision uint64) { s.outbox.sync(revision) }
 
 // AnnouncedRevision implements [Feed].
 func (s *store) AnnouncedRevision() uint64 { return s.outbox.lastAnnounced() }
@@ -178,12 +296,12 @@ func (s *store) Outbox(after uint64, maxBytes int) ([]codec.Event, error) {
 	}
 	var events []codec.Event
 	for size := 0; size < maxBytes || len(events) == 0; {
-		p := s.outbox.after(after)
-		if p == nil {
-			break
-		}
-		if err := s.loadEvents(p); err != nil {
+		p, ok, err := s.nextPart(after)
+		if err != nil {
 			return nil, err
+		}
+		if !ok {
+			break
 		}
 		for i := range p.events {
 			if p.events[i].Revision > after {
@@ -196,6 +314,24 @@ func (s *store) Outbox(after uint64, maxBytes int) ([]codec.Event, error) {
 	return events, nil
 }
 
+// nextPart returns the first part with a change after a revision, with its
+// events.
+func (s *store) nextPart(after uint64) (p part, ok bool, err error) {
+	if p, ok = s.outbox.after(after); !ok || s.loadEvents(&p) == nil {
+		return p, ok, nil
+	}
+	// It may have been deleted, or replaced with all the rest, meanwhile.
+	s.turn.RLock()
+	defer s.turn.RUnlock()
+	if err := s.down(); err != nil {
+		return part{}, false, err
+	}
+	if p, ok = s.outbox.after(after); ok {
+		err = s.loadEvents(&p)
+	}
+	return p, ok, err
+}
+
 // loadEvents reads the events of a part that memory no longer holds.
 func (s *store) loadEvents(p *part) error {
 	if p.events != nil {
@@ -204,13 +340,13 @@ func (s *store) loadEvents(p *part) error {
 	st := s.state.Load()
 	v := st.backend.View(st.commit)
 	defer v.Close()
-	data, ok, err := v.Get(p.key, nil)
+	data, ok, err := v.Get(p.key(), nil)
 	if err != nil {
-		return s.failed(err)
+		return fmt.Errorf("engine: outbox entry of revision %d: %w", p.first, err)
 	}
 	if !ok {
 		return fmt.Errorf("engine: outbox entry of revision %d is missing", p.first)
 	}
-	p.events, err = codec.ParseEvents(p.key, data)
+	p.events, err = codec.ParseEvents(p.key(), data)
 	return err
 }

@@ -35,6 +35,9 @@ func (s *store) look(fn func(st *state, nowMs int64) (leftOut bool, err error)) 
 // lookAgain runs a read between two groups. Nothing moves then, at the price
 // that the writer waits.
 func (s *store) lookAgain(now int64, leftOut bool, fn func(st *state, nowMs int64) (leftOut bool, err error)) (*state, error) {
+	if leftOut && s.held.Load() {
+		return s.state.Load(), errHeld() // what is dead cannot end yet
+	}
 	if leftOut {
 		s.settle(now)
 	}

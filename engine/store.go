@@ -21,7 +21,8 @@ import (
 type store struct {
 	options  Options
 	log      *slog.Logger
-	identity identity
+	stats    *Stats
+	identity keptIdentity
 	clock    clock
 
 	machine *machine // the writer's
@@ -37,15 +38,20 @@ type store struct {
 	// visible. Who holds it for reading knows that no group is between the two.
 	turn sync.RWMutex
 
-	finished chan *group   // from the writer to the finisher
-	stop     chan struct{} // closed for the expirer and the collector
-	closing  sync.Once
-	closed   atomic.Bool // from the beginning of Close on
-	closeErr error
-	failure  atomic.Pointer[error] // why the store stopped by itself
-	done     chan struct{}         // closed when it did
-	helpers  sync.WaitGroup        // the expirer and the collector
-	workers  sync.WaitGroup        // the writer and the finisher
+	finished  chan *group   // from the writer to the finisher
+	stop      chan struct{} // closed for the expirer and the collector
+	held      atomic.Bool   // writes wait for Release
+	diskLow   atomic.Bool   // writes wait for room
+	killed    bool          // no clean close preceded the opening
+	restores  atomic.Uint64 // counts them, so that a backup of what was replaced ends
+	restoring sync.Mutex    // held by the one that is under way
+	closing   sync.Once
+	closed    atomic.Bool // from the beginning of Close on
+	closeErr  error
+	failure   atomic.Pointer[error] // why the store stopped by itself
+	done      chan struct{}         // closed when it did
+	helpers   sync.WaitGroup        // the expirer and the collector
+	workers   sync.WaitGroup        // the writer and the finisher
 }
 
 // state is the store after one commit. It is never changed.
@@ -95,7 +101,7 @@ func (s *store) Position() codec.Position { return s.state.Load().position() }
 // Status implements [Reader].
 func (s *store) Status() codec.StatusReply {
 	st := s.state.Load()
-	announced, outboxBytes := s.outbox.status()
+	announced, waiting := s.outbox.waiting()
 	return codec.StatusReply{
 		Position: st.position(),
 		StoreID:  s.identity.StoreID, Version: s.options.Version,
@@ -103,9 +109,10 @@ func (s *store) Status() codec.StatusReply {
 		Feed: codec.FeedStatus{
 			AckedRevision:   announced,
 			OutboxRevisions: int64(st.counters.revision - min(announced, st.counters.revision)),
-			OutboxBytes:     outboxBytes,
+			OutboxBytes:     waiting,
 		},
-		Limits: codec.ContractLimits(),
+		Limits:  codec.ContractLimits(),
+		Reasons: s.reasons(),
 	}
 }
 
@@ -159,6 +166,10 @@ func (s *store) Close() error {
 		s.closed.Store(true)
 		close(s.stop)
 		s.helpers.Wait()
+		if s.stuck() {
+			s.closeErr = s.Err() // waiting for the commit would never end
+			return
+		}
 		s.writeBeats()
 		s.queue.close()
 		s.workers.Wait()
@@ -176,7 +187,10 @@ func (s *store) markClean() error {
 	s.machine.counters.nowMs = max(s.machine.counters.nowMs, s.clock.ms())
 	writes := s.outbox.forget(nil)
 	st := s.state.Load()
-	return st.backend.Commit(st.commit+1, append(writes, s.metaWrite(true)))
+	if err := st.backend.Commit(st.commit+1, append(writes, s.metaWrite(true))); err != nil {
+		return err
+	}
+	return s.identity.change(func(id *identity) { id.Committed = st.commit + 1 })
 }
 
 // collect reclaims the value log now and then until the store is closed.

@@ -139,6 +139,9 @@ func (s *store) Submit(r *Request) error {
 	if err := s.down(); err != nil {
 		return err
 	}
+	if s.held.Load() {
+		return errHeld()
+	}
 	return s.queue.put(r)
 }
 
@@ -223,6 +226,7 @@ func (s *store) commit(requests []*Request) (*group, []*Request) {
 		return &group{answers: answersOf(requests), err: errStopped()}, nil
 	}
 	m.begin(s.clock.ms())
+	m.refuse = s.refusing()
 	g := &group{answers: make([]answer, 0, min(len(requests), groupCommands))}
 	for len(requests) > 0 && !m.full(len(g.answers)) {
 		r := requests[0]
@@ -241,6 +245,7 @@ func (s *store) commit(requests []*Request) (*group, []*Request) {
 		}
 		g.answers = append(g.answers, answer{r.Done, reply, err})
 	}
+	s.stats.Groups.Observe(int64(len(g.answers)))
 	g.err = s.persist(s.state.Load())
 	g.position = s.Position()
 	return g, requests
@@ -272,7 +277,12 @@ func (s *store) persist(st *state) error {
 	parts := m.seal(next)
 	m.writes = s.outbox.forget(m.writes)
 	m.writes = append(m.writes, s.metaWrite(false))
-	if err := st.backend.Commit(next, m.writes); err != nil {
+	if err := s.reserve(m.counters.revision); err != nil {
+		s.fail(err)
+		return errStopped()
+	}
+	err := s.stats.commit(func() error { return st.backend.Commit(next, m.writes) })
+	if err != nil {
 		s.fail(fmt.Errorf("engine: commit %d: %w", next, err))
 		return errStopped()
 	}
