@@ -28,6 +28,7 @@ var (
 	SvcGet      = read[codec.GetService, codec.GetServiceReply]("svc.get", Named, "Find the instances of a service.")
 	SvcList     = read[codec.ListServices, codec.ListServicesReply]("svc.list", Bare, "Read a page of service names.")
 	StoreStatus = read[codec.Status, codec.StatusReply]("store.status", Bare, "Say how the store is.")
+	StoreBackup = stream[codec.Backup, codec.BackupChunk, codec.BackupReply]("store.backup", "Send a backup of the whole store, in chunks that are acknowledged.")
 )
 
 // The events that the store publishes.
@@ -43,7 +44,7 @@ func All() []*Info {
 	return []*Info{
 		KVSet.Info, KVDelete.Info, KVTouch.Info, KVIncrement.Info, KVClear.Info,
 		SvcRegister.Info, SvcHeartbeat.Info, SvcDeregister.Info, BatchApply.Info,
-		KVGet.Info, KVList.Info, BatchGet.Info, SvcGet.Info, SvcList.Info, StoreStatus.Info,
+		KVGet.Info, KVList.Info, BatchGet.Info, SvcGet.Info, SvcList.Info, StoreStatus.Info, StoreBackup.Info,
 	}
 }
 

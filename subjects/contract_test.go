@@ -27,6 +27,9 @@ func TestContract(t *testing.T) {
 		fmt.Fprintf(&b, "%s  %s, %s\n", e.Subject, kind, []string{"bare", "+key", "+name", "+prefix"}[e.Form])
 		fmt.Fprintf(&b, "  # %s\n", e.Doc)
 		fmt.Fprintf(&b, "  request %s\n", wireFields(e.Request))
+		if e.Chunk != nil {
+			fmt.Fprintf(&b, "  chunk   %s\n", wireFields(e.Chunk))
+		}
 		fmt.Fprintf(&b, "  reply   %s\n", wireFields(e.Reply))
 		fmt.Fprintf(&b, "  codes   %v\n", e.Codes)
 	}

@@ -40,6 +40,7 @@ type Info struct {
 	Codes    []codec.Code // refusals of its own, beside those that any may have (see below)
 	Request  reflect.Type // the struct that is asked with
 	Reply    reflect.Type // the struct that is answered with
+	Chunk    reflect.Type // the struct of the messages that come before the reply; nil: none do
 	maxBytes int          // of the request's payload; 0: what the broker allows
 }
 

@@ -57,3 +57,12 @@ func (p Prefix) Private(tail string) string {
 	}
 	return "_sett." + string(p) + "." + tail
 }
+
+// Stream is the name of the JetStream stream that keeps the change feed: the
+// message of revision N has sequence N.
+func (p Prefix) Stream() string {
+	if p == "" {
+		return "SETT_CHANGES"
+	}
+	return "SETT_CHANGES_" + string(p)
+}
