@@ -71,7 +71,7 @@ func BenchmarkMessage(b *testing.B) {
 		defer feed.close()
 		events := []codec.Event{{Kind: codec.KeyEvent, Name: "bench/000001", Payload: make([]byte, 300)}}
 		for b.Loop() {
-			if err := feed.announce(events); err != nil {
+			if err := feed.announce(b.Context(), events); err != nil {
 				b.Fatal(err)
 			}
 		}

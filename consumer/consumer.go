@@ -35,7 +35,9 @@ func Run(ctx context.Context, o Options) error {
 	defer g.cancel()
 	if err := c.open(g.ctx); err != nil {
 		c.unsubscribe()
-		c.relay.out.close()
+		if c.relay != nil {
+			c.relay.out.close()
+		}
 		if ctx.Err() != nil {
 			return nil // it was not to begin after all
 		}
@@ -75,11 +77,15 @@ type consumer struct {
 	logged   limiter      // of errors in the log
 	relay    *relay
 	alone    alone
+	micro    *micro
+	backups  *backups
 	began    time.Time
 
 	// What runs, for close to wait for.
 	intakeDone, watchDone, relayDone <-chan struct{}
 	readersDone                      []<-chan struct{}
+	helpersDone                      []<-chan struct{}
+	backupsDone                      []<-chan struct{}
 }
 
 // channelRoom is how many times the bound the channels from the connection
@@ -103,8 +109,9 @@ func newConsumer(o Options) *consumer {
 	c.reads = make(chan *nats.Msg, channelRoom*c.bound.most)
 	c.calls.New = c.newCall
 	c.allHandlers()
-	c.relay = newRelay(c.store, newLiveFeed(o.feed(), c.prefix), c.stats, c.log)
 	c.alone = newAlone(c)
+	c.micro = newMicro(c)
+	c.backups = newBackups(c)
 	return c
 }
 
@@ -122,6 +129,9 @@ func (c *consumer) open(ctx context.Context) error {
 	if err := c.checkStreams(ctx); err != nil {
 		return err
 	}
+	if err := c.beginFeed(ctx); err != nil {
+		return err
+	}
 	if err := c.alone.subscribe(); err != nil {
 		return err
 	}
@@ -130,6 +140,7 @@ func (c *consumer) open(ctx context.Context) error {
 	}
 	// Whoever came at the same time has subscribed by now, or sees this.
 	c.alone.say()
+	c.micro.subscribe()
 	return nil
 }
 
@@ -168,8 +179,16 @@ func (c *consumer) serve(g *group) {
 	for i := range c.o.readers() {
 		c.readersDone = append(c.readersDone, g.Go(fmt.Sprintf("reader %d", i), c.reader))
 	}
+	for i := range mostBackups {
+		c.backupsDone = append(c.backupsDone, g.Go(fmt.Sprintf("backup %d", i), func() error { return c.backups.work(g.ctx) }))
+	}
 	c.relayDone = g.Go("relay", c.relay.run)
 	c.watchDone = g.Go("watch", func() error { return c.watch(g.ctx) })
+	c.helpersDone = append(c.helpersDone, g.Go("micro", func() error { return c.micro.run(g.ctx) }))
+	if c.o.Discover {
+		c.helpersDone = append(c.helpersDone, g.Go("discovery", func() error { return newDiscovery(c).run(g.ctx) }))
+	}
+	c.stats.serving.Store(c)
 }
 
 // close stops in the order in which messages flow: no new ones, those that
@@ -178,9 +197,17 @@ func (c *consumer) serve(g *group) {
 func (c *consumer) close() error {
 	timeout := time.NewTimer(c.o.stopTimeout())
 	defer timeout.Stop()
+	c.stats.serving.Store(nil)
+	for _, done := range c.helpersDone {
+		<-done
+	}
 	c.unsubscribe()
 	for _, done := range append(c.readersDone, c.intakeDone, c.watchDone) {
 		<-done // they work off what is in memory
+	}
+	close(c.backups.jobs)
+	for _, done := range c.backupsDone {
+		<-done
 	}
 	var err error
 	select {
@@ -194,7 +221,7 @@ func (c *consumer) close() error {
 	select {
 	case <-c.relayDone:
 	case <-timeout.C:
-		close(c.relay.abandon)
+		c.relay.abandon()
 		<-c.relayDone
 	}
 	if ferr := flush(c.conn, c.o.stopTimeout()); ferr != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -86,6 +87,12 @@ func TestContract(t *testing.T) {
 	status, err := subjects.StoreStatus.Request(ctx, nc, "", "", "", &codec.Status{})
 	check("store.status", err, err == nil && status.StoreID == "store-1" && status.Version == "1.2.3" &&
 		status.Ready && status.Feed.Mode == "live" && status.Limits.MaxPayload == nc.MaxPayload() && status.Keys == 1)
+	client, err := subjects.NewClient(nc, subjects.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	backup, err := client.Backup(ctx, io.Discard)
+	check("store.backup", err, err == nil && backup.Done && backup.Keys == status.Keys && backup.Position == status.Position)
 	if asked-2 != len(subjects.All()) {
 		t.Errorf("asked %d endpoints of %d", asked-2, len(subjects.All()))
 	}

@@ -153,6 +153,15 @@ func (s *fakeStore) AnnouncedRevision() uint64 {
 	return s.announced
 }
 
+func (s *fakeStore) Synced(uint64)          {}
+func (s *fakeStore) FeedMode() string       { return codec.FeedLive }
+func (s *fakeStore) BeginFeed(string) error { return nil }
+func (s *fakeStore) Release()               {}
+
+func (s *fakeStore) NewEpoch(string, codec.Position) (codec.Position, error) {
+	return codec.Position{}, errSecret // a live feed begins none
+}
+
 func (s *fakeStore) ReadKey(r *codec.Get) (*codec.GetReply, error) {
 	if r.Key == "none" {
 		return nil, codec.ErrNotFound

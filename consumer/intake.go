@@ -18,6 +18,7 @@ type call struct {
 	op    string // the command's subject, without prefix and tail
 	reply string // "": nobody waits
 	enc   codec.Encoding
+	watch stopwatch
 }
 
 func (c *consumer) newCall() any {
@@ -46,6 +47,7 @@ func (c *consumer) command(m *nats.Msg) {
 	}
 	q := c.calls.Get().(*call)
 	q.op, q.reply, q.Subject = info.Subject, c.replySubject(m.Reply), subject
+	q.watch = c.stats.measure(info)
 	if c.bound.exceeded(c.commands) {
 		q.enc = encodingOf(m.Data)
 		c.refuse(q.reply, q.enc, q.op, messageID(m), tooMuch())
@@ -92,7 +94,9 @@ func (q *call) done(reply codec.Reply, err error) {
 	c.flight.finish()
 }
 
+// release gives the call back: its request was answered.
 func (q *call) release() {
+	q.watch.stop()
 	*q = call{c: q.c, Request: engine.Request{Done: q.Done}}
 	q.c.calls.Put(q)
 }

@@ -2,12 +2,15 @@ package consumer
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"runtime"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/settkv/sett/codec"
 	"github.com/settkv/sett/engine"
 	"github.com/settkv/sett/subjects"
 )
@@ -18,6 +21,9 @@ type Store interface {
 	engine.Commands
 	engine.Reader
 	engine.Feed
+	engine.Continuity
+	// WriteBackup writes the state of the last commit while writing goes on.
+	WriteBackup(w io.Writer) (engine.BackupInfo, error)
 	// Failed is closed when the store has stopped by itself; Err says why.
 	Failed() <-chan struct{}
 	Err() error
@@ -33,6 +39,13 @@ type Options struct {
 	// events from delaying replies. nil: Conn.
 	Feed  *nats.Conn
 	Store Store
+
+	// FeedMode is [codec.FeedLive], [codec.FeedDurable], or "": the one in
+	// which the store was served last or else, at the first time, durable where
+	// the broker has JetStream.
+	FeedMode string
+	// Stream configures the stream of a durable feed.
+	Stream StreamOptions
 
 	// Prefix is what all subjects begin with, or "".
 	Prefix subjects.Prefix
@@ -52,6 +65,12 @@ type Options struct {
 
 	// Ready is called once, when the subscriptions stand. nil: nobody asks.
 	Ready func()
+	// Discover registers the NATS services of the account as instances with
+	// the tag [DiscoveredTag]. Who may answer $SRV.INFO there decides which.
+	Discover bool
+	// DiscoverTick says when to ask for them again. nil: every 5 s.
+	DiscoverTick <-chan time.Time
+
 	// Stats receives the counters. nil: nobody reads them.
 	Stats *Stats
 	// Log takes what an operator should know. nil: slog.Default().
@@ -60,6 +79,9 @@ type Options struct {
 	// StopTimeout bounds how long a clean stop waits for the engine, and for
 	// the broker. 0: 10 s.
 	StopTimeout time.Duration
+	// BackupPatience is how long whoever asked for a backup may take to
+	// acknowledge a piece of it. 0: 10 s.
+	BackupPatience time.Duration
 	// Now is the clock. nil: time.Now.
 	Now func() time.Time
 	// Tick says when to look again whether the store serves alone. nil: every
@@ -81,6 +103,11 @@ func (o *Options) Validate() error {
 		return errors.New("consumer: Options.Store is missing")
 	case o.StoreID == "":
 		return errors.New("consumer: Options.StoreID is missing")
+	}
+	switch o.FeedMode {
+	case "", codec.FeedLive, codec.FeedDurable:
+	default:
+		return fmt.Errorf("consumer: Options.FeedMode is %q", o.FeedMode)
 	}
 	return o.Prefix.Validate()
 }

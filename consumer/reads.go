@@ -48,7 +48,7 @@ func (h handlers) complete() error {
 			if codec.NewCommand(info.Subject) == nil {
 				return fmt.Errorf("nothing applies the command %s", info.Subject)
 			}
-		} else if h[info] == nil {
+		} else if h[info] == nil && info.Chunk == nil {
 			return fmt.Errorf("nothing answers %s", info.Subject)
 		}
 	}
@@ -76,8 +76,13 @@ func (c *consumer) read(buf []byte, m *nats.Msg) []byte {
 		c.stats.Foreign.Add(1)
 		return buf
 	}
+	defer c.stats.measure(info).stop()
 	if c.bound.exceeded(c.reads) {
 		c.refuse(reply, encodingOf(m.Data), info.Subject, "", tooMuch())
+		return buf
+	}
+	if info == subjects.StoreBackup.Info {
+		c.backups.take(reply, tail, m.Data)
 		return buf
 	}
 	buf, enc, err := c.handlers[info](buf, tail, m.Data)

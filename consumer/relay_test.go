@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,6 +20,7 @@ import (
 // outbox is a store's feed, and an announcer that remembers what it got.
 type outbox struct {
 	engine.Feed
+	engine.Continuity
 	commits chan struct{}
 	status  chan nats.Status
 
@@ -86,7 +88,14 @@ func (o *outbox) connected() bool {
 	return !o.offline
 }
 
-func (o *outbox) announce(events []codec.Event) error {
+func (o *outbox) pace() pace             { return livePace }
+func (o *outbox) synced() (uint64, bool) { return 0, false }
+func (o *outbox) Synced(uint64)          {}
+func (o *outbox) Release()               {}
+
+func (o *outbox) open(_ context.Context, confirmed uint64) (uint64, error) { return confirmed, nil }
+
+func (o *outbox) announce(_ context.Context, events []codec.Event) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for i := range events {
@@ -95,7 +104,7 @@ func (o *outbox) announce(events []codec.Event) error {
 	return o.fail()
 }
 
-func (o *outbox) confirm() error {
+func (o *outbox) confirm(context.Context) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.confirms++
@@ -155,7 +164,7 @@ func TestRelayAnnouncesAtOnceAndConfirmsLater(t *testing.T) {
 		synctest.Wait()
 		o.mustHaveSent(t, 3, 4)
 		o.mustHaveConfirmed(t, 2, 0)
-		pass(confirmAfter)
+		pass(livePace.idle)
 		synctest.Wait()
 		o.mustHaveConfirmed(t, 4, 1)
 		pass(time.Hour)
@@ -189,7 +198,7 @@ func TestRelayAnnouncesAgain(t *testing.T) {
 				o.failures = failures
 				r, ended := o.relay()
 				o.commit(2)
-				pass(confirmAfter + retryAfter + confirmAfter)
+				pass(livePace.idle + retryAfter + livePace.idle)
 				synctest.Wait()
 				o.mustHaveSent(t, 1, 2, 1, 2)
 				if got := o.AnnouncedRevision(); got != 2 {
@@ -239,7 +248,7 @@ func TestRelayGivesUpAtTheEnd(t *testing.T) {
 			t.Fatal("it did not wait for the connection: ", err)
 		default:
 		}
-		close(r.abandon)
+		r.abandon()
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}

@@ -69,6 +69,7 @@ func (c *consumer) publish(subject string, enc codec.Encoding, payload []byte) {
 // nobody waits.
 func (c *consumer) refuse(reply string, enc codec.Encoding, command, id string, err error) {
 	e := c.asError(err)
+	c.stats.failed(command, e.Code)
 	if reply == "" {
 		c.reject(command, id, e.Code)
 		return

@@ -22,4 +22,10 @@ type Stats struct {
 	Foreign    atomic.Uint64 // messages on none of the store's subjects, and reads that nobody waits for
 	Unsent     atomic.Uint64 // replies that could not be handed to the connection
 	Lost       atomic.Uint64 // messages that nats.go dropped because a queue overflowed
+
+	Discovered atomic.Uint64 // NATS services that were registered, since Options.Discover
+	Skipped    atomic.Uint64 // answers of such that could not be
+
+	meters  meters
+	serving atomic.Pointer[consumer] // nil: none serves
 }

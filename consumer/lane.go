@@ -1,0 +1,135 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/jetstreamext"
+)
+
+// A lane brings messages into the stream, each at the sequence that follows the
+// one before, or not at all. It is used once: what comes after close needs a
+// new one.
+type lane interface {
+	// publish sends a message that must become the one of this sequence. No
+	// error says nothing.
+	publish(ctx context.Context, subject string, sequence uint64, payload []byte) error
+	// close waits until the stream has all of them, and returns the sequence
+	// of the last.
+	close(ctx context.Context) (uint64, error)
+}
+
+const (
+	ackWithin = 5 * time.Second // for what was published
+	// fastAckWithin is less: a leader change leaves a fast batch without an
+	// answer, and a new one is soon begun.
+	fastAckWithin = time.Second
+	// fastFlow is how many messages the server takes for one acknowledgement.
+	fastFlow = 1000
+	// window is how many messages wait for theirs, where each has one.
+	window = 4096
+)
+
+// fenced is a message that the stream refuses at any other sequence. That holds
+// at a takeover too, as a fence on the first of a batch would not.
+func fenced(subject string, sequence uint64, payload []byte) *nats.Msg {
+	return &nats.Msg{Subject: subject, Data: payload, Header: nats.Header{
+		jetstream.ExpectedLastSeqHeader: {strconv.FormatUint(sequence-1, 10)},
+	}}
+}
+
+// fastLane is a fast-ingest batch: acknowledged as a whole.
+type fastLane struct {
+	batch   jetstreamext.FastPublisher
+	refused atomic.Pointer[error]
+}
+
+func newFastLane(js jetstream.JetStream) (*fastLane, error) {
+	l := &fastLane{}
+	var err error
+	l.batch, err = jetstreamext.NewFastPublisher(js,
+		jetstreamext.FastPublishFlowControl{Flow: fastFlow, MaxOutstandingAcks: 4, AckTimeout: fastAckWithin},
+		jetstreamext.WithFastPublisherErrorHandler(func(err error) { l.refused.CompareAndSwap(nil, &err) }))
+	return l, err
+}
+
+func (l *fastLane) publish(_ context.Context, subject string, sequence uint64, payload []byte) error {
+	if _, err := l.batch.AddMsg(fenced(subject, sequence, payload)); err != nil {
+		return err
+	}
+	return l.refusal()
+}
+
+// refusal is what the server said of an earlier message; an Add never does.
+func (l *fastLane) refusal() error {
+	if err := l.refused.Load(); err != nil {
+		return fmt.Errorf("the stream refuses a message: %w", *err)
+	}
+	return nil
+}
+
+func (l *fastLane) close(ctx context.Context) (uint64, error) {
+	ack, err := l.batch.Close(ctx)
+	if refused := l.refusal(); refused != nil {
+		return 0, refused
+	}
+	if err != nil {
+		return 0, err
+	}
+	return ack.Sequence, nil
+}
+
+// asyncLane publishes messages one by one, for servers without fast ingest.
+type asyncLane struct {
+	js      jetstream.JetStream
+	last    jetstream.PubAckFuture
+	refused atomic.Pointer[error]
+}
+
+func newAsyncLane(conn *nats.Conn) (*asyncLane, error) {
+	l := &asyncLane{}
+	var err error
+	l.js, err = jetstream.New(conn,
+		jetstream.WithPublishAsyncMaxPending(window), jetstream.WithPublishAsyncTimeout(ackWithin),
+		jetstream.WithPublishAsyncErrHandler(func(_ jetstream.JetStream, _ *nats.Msg, err error) { l.refused.CompareAndSwap(nil, &err) }))
+	return l, err
+}
+
+func (l *asyncLane) publish(_ context.Context, subject string, sequence uint64, payload []byte) (err error) {
+	if err := l.refusal(); err != nil {
+		return err
+	}
+	// No retries: what comes after would be refused by then.
+	l.last, err = l.js.PublishMsgAsync(fenced(subject, sequence, payload), jetstream.WithStallWait(ackWithin), jetstream.WithRetryAttempts(0))
+	return err
+}
+
+func (l *asyncLane) refusal() error {
+	if err := l.refused.Load(); err != nil {
+		return fmt.Errorf("the stream refuses a message: %w", *err)
+	}
+	return nil
+}
+
+// close waits for the last acknowledgement: each message is fenced by the one
+// before, so it speaks for all.
+func (l *asyncLane) close(ctx context.Context) (uint64, error) {
+	defer l.js.CleanupPublisher()
+	if l.last == nil {
+		return 0, errors.New("nothing was published")
+	}
+	select {
+	case ack := <-l.last.Ok():
+		return ack.Sequence, nil
+	case err := <-l.last.Err():
+		return 0, err
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+}

@@ -1,0 +1,181 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/settkv/sett/subjects"
+)
+
+// StreamOptions configures the stream of a durable feed.
+type StreamOptions struct {
+	// MaxBytes and MaxAge bound what it keeps; the oldest goes first. 0 bytes:
+	// 1 GiB; -1: all. 0 age: no limit.
+	MaxBytes int64
+	MaxAge   time.Duration
+	// Replicas and Memory say where; a single server has 1 replica. 0: 1.
+	Replicas int
+	Memory   bool
+	// SyncInterval is how often its server syncs it to disk. 0: 2 minutes,
+	// JetStream's default.
+	SyncInterval time.Duration
+	// Adopt takes over a stream that another store has filled.
+	Adopt bool
+}
+
+const (
+	defaultStreamBytes  = 1 << 30
+	defaultSyncInterval = 2 * time.Minute
+)
+
+// Metadata of the stream: whose it is, its latest epoch, and the revision with
+// which that began. Sequences below it may be missing.
+const (
+	metaStore = "sett_store_id"
+	metaEpoch = "sett_epoch"
+	metaBegan = "sett_epoch_revision"
+)
+
+// streamMeta is what the metadata say.
+type streamMeta struct {
+	store        string
+	epoch, began uint64
+}
+
+func parseMeta(m map[string]string) streamMeta {
+	epoch, _ := strconv.ParseUint(m[metaEpoch], 10, 64) // 0 where it is not ours
+	began, _ := strconv.ParseUint(m[metaBegan], 10, 64)
+	return streamMeta{store: m[metaStore], epoch: epoch, began: began}
+}
+
+// into returns metadata with its own put over others: the server's stay.
+func (m streamMeta) into(other map[string]string) map[string]string {
+	all := maps.Clone(other)
+	if all == nil {
+		all = make(map[string]string, 3)
+	}
+	all[metaStore] = m.store
+	all[metaEpoch] = strconv.FormatUint(m.epoch, 10)
+	all[metaBegan] = strconv.FormatUint(m.began, 10)
+	return all
+}
+
+// config is what the stream must be. It takes in the private subject alone, so
+// that nobody else's message shifts a sequence, and keeps each message under its
+// public subject. It republishes nothing: that costs the server a search for the
+// subject's last message each time, and loses some at a change of its leader.
+func (o *StreamOptions) config(p subjects.Prefix, first uint64, meta streamMeta) jetstream.StreamConfig {
+	storage, persist := jetstream.FileStorage, jetstream.DefaultPersistMode
+	switch {
+	case o.Memory:
+		storage = jetstream.MemoryStorage
+	case o.Replicas <= 1:
+		// A write for many messages, and not one for each. A broker that is
+		// killed then loses its tail, which it gets again, and shows no hole.
+		persist = jetstream.AsyncPersistMode
+	}
+	return jetstream.StreamConfig{
+		Name:              p.Stream(),
+		Description:       "every change of the sett store " + meta.store + ": the message of revision N has sequence N",
+		Subjects:          []string{p.Private("feed.>")},
+		SubjectTransform:  &jetstream.SubjectTransformConfig{Source: p.Private("feed.>"), Destination: p.Wrap(">")},
+		FirstSeq:          first,
+		MaxBytes:          o.maxBytes(),
+		MaxAge:            o.MaxAge,
+		Replicas:          max(1, o.Replicas),
+		Storage:           storage,
+		Discard:           jetstream.DiscardOld,
+		Compression:       jetstream.NoCompression,
+		PersistMode:       persist,
+		AllowBatchPublish: true,
+		DenyDelete:        true,
+		Metadata:          meta.into(nil),
+	}
+}
+
+func (o *StreamOptions) maxBytes() int64 {
+	if o.MaxBytes == 0 {
+		return defaultStreamBytes
+	}
+	return o.MaxBytes
+}
+
+// syncedAfter is how long the broker surely needs to have a message on disk.
+func (o *StreamOptions) syncedAfter() time.Duration {
+	interval := o.SyncInterval
+	if interval == 0 {
+		interval = defaultSyncInterval
+	}
+	return max(3*interval, 10*time.Second)
+}
+
+// update puts what may have changed over an existing configuration; changed
+// says whether anything has.
+func (o *StreamOptions) update(have jetstream.StreamConfig, p subjects.Prefix) (want jetstream.StreamConfig, changed bool) {
+	ours := o.config(p, have.FirstSeq, parseMeta(have.Metadata))
+	want = have
+	want.MaxBytes, want.MaxAge, want.Replicas = ours.MaxBytes, ours.MaxAge, ours.Replicas
+	return want, want.MaxBytes != have.MaxBytes || want.MaxAge != have.MaxAge || want.Replicas != have.Replicas
+}
+
+// create makes the stream, without fast ingest where the server has none.
+func (f *durableFeed) create(ctx context.Context, first uint64, meta streamMeta) (*jetstream.StreamInfo, error) {
+	config := f.o.config(f.prefix, first, meta)
+	stream, err := f.js.CreateStream(ctx, config)
+	if refused, ok := errors.AsType[*jetstream.APIError](err); ok && refused.ErrorCode == errCodeConfig {
+		config.AllowBatchPublish, config.PersistMode = false, jetstream.DefaultPersistMode
+		stream, err = f.js.CreateStream(ctx, config)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("create the stream %s: %w", config.Name, err)
+	}
+	f.log.Info("the stream of the change feed was created", "stream", config.Name, "first", max(1, first))
+	return stream.CachedInfo(), nil
+}
+
+// errCodeConfig is the server's refusal of a configuration it does not know.
+const errCodeConfig = 10025
+
+// info is what the server says of the stream, missing sequences included; nil
+// where there is none.
+func (f *durableFeed) info(ctx context.Context) (*jetstream.StreamInfo, error) {
+	stream, err := f.js.Stream(ctx, f.prefix.Stream())
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look at the stream %s: %w", f.prefix.Stream(), err)
+	}
+	info := stream.CachedInfo()
+	if missing(&info.State) == 0 {
+		return info, nil
+	}
+	return stream.Info(ctx, jetstream.WithDeletedDetails(true))
+}
+
+// missing counts the sequences between the first and the last that have no
+// message.
+func missing(s *jetstream.StreamState) uint64 {
+	if s.Msgs == 0 {
+		return 0
+	}
+	return s.LastSeq - s.FirstSeq + 1 - s.Msgs
+}
+
+// note writes what the metadata should say.
+func (f *durableFeed) note(ctx context.Context, info *jetstream.StreamInfo, meta streamMeta) error {
+	config := info.Config
+	config.Metadata = meta.into(config.Metadata)
+	stream, err := f.js.UpdateStream(ctx, config)
+	if err != nil {
+		return fmt.Errorf("note epoch %d in the stream %s: %w", meta.epoch, config.Name, err)
+	}
+	*info = *stream.CachedInfo()
+	return nil
+}
