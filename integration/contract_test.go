@@ -189,6 +189,9 @@ func (seen coverage) checkComplete(t *testing.T) {
 	}
 	codes := map[codec.Code]bool{codec.TooLarge: seen["kv.set too_large"]}
 	for _, info := range subjects.All() {
+		if info.Chunk != nil {
+			continue // more than one message answers it: TestBackupOnTheWire
+		}
 		for _, enc := range encodings {
 			expect(info.Subject, "ok", enc.name, "bare")
 			if info.Form != subjects.Bare {

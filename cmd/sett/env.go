@@ -52,8 +52,8 @@ signal's number if one ended it), 126 and 127 it cannot be run.`,
 	}
 	cmd.ValidArgsFunction = a.completeArgs("prefix")
 	cmd.Flags().BoolVar(&e.restart, "restart-on-change", false, "end the command when a key changes, and start it again")
-	addDuration(cmd.Flags(), "grace", "how `LONG` the command may take to end before SIGKILL", &e.grace)
-	addDuration(cmd.Flags(), "settle", "how `LONG` the keys must be quiet before it is started again", &e.settle)
+	addDuration(cmd.Flags(), "grace", "`DURATION` that the command may take to end before SIGKILL", &e.grace)
+	addDuration(cmd.Flags(), "settle", "`DURATION` that the keys must be quiet before it is started again", &e.settle)
 	return cmd
 }
 

@@ -35,7 +35,7 @@ func wireNames(t reflect.Type) (names []string) {
 func addFields(fs *pflag.FlagSet, subject string, req any) {
 	v := reflect.ValueOf(req).Elem()
 	for i, field := range wireNames(v.Type()) {
-		addField(fs, field, usageOf(subject, field), v.Field(i).Addr().Interface())
+		addField(fs, subject, field, v.Field(i).Addr().Interface())
 	}
 }
 
@@ -43,8 +43,8 @@ func addFields(fs *pflag.FlagSet, subject string, req any) {
 // list's own flag takes several with commas.
 var singular = map[string]string{"tags": "tag", "statuses": "status", "keys": "key"}
 
-func addField(fs *pflag.FlagSet, field, usage string, into any) {
-	name := flagName(field)
+func addField(fs *pflag.FlagSet, subject, field string, into any) {
+	name, usage := flagName(field), usageOf(subject, field)
 	add := func(name string, set func(string) error) {
 		if fs.Lookup(name) == nil { // two requests of one command may share a flag
 			fs.Var(&fieldValue{set: set}, name, usage)
@@ -77,6 +77,7 @@ func addField(fs *pflag.FlagSet, field, usage string, into any) {
 		})
 	case *[]string:
 		add(name, func(s string) error { *p = append(*p, strings.Split(s, ",")...); return nil })
+		usage = usageOf(subject, singular[field])
 		add(singular[field], func(s string) error { *p = append(*p, s); return nil })
 	case *map[string]string:
 		add(name, func(s string) error { return addPair(p, s) })

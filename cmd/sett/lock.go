@@ -69,9 +69,9 @@ language: README.md.`,
 			return l.run(cmd.Context())
 		},
 	}
-	addDuration(cmd.Flags(), "ttl", "how `LONG` it outlives a holder that dies", &l.ttl)
+	addDuration(cmd.Flags(), "ttl", "`DURATION` that it outlives a holder that dies", &l.ttl)
 	cmd.Flags().Var(&fieldValue{set: func(s string) error { return parseInto(&l.wait, s, parseSpan) }},
-		"wait", "how `LONG` to wait for it; 0: not at all (default: as long as it takes)")
+		"wait", "wait at most `DURATION` for it; 0: not at all (default: as long as it takes)")
 	return cmd
 }
 

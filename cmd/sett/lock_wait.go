@@ -103,7 +103,7 @@ func (l *lock) notGot(owner *holder, err error) error {
 	e := &exitError{status: exitNotLocked, text: fmt.Sprintf("%s is held by %v", l.key, owner)}
 	e.hint = "the command did not run; waited for " + span(*l.wait)
 	if *l.wait == 0 {
-		e.hint = "the command did not run; --wait LONG waits for the lock"
+		e.hint = "the command did not run; --wait DURATION waits for the lock"
 	}
 	return e
 }

@@ -3,12 +3,15 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/spf13/cobra"
 
 	"github.com/settkv/sett/codec"
 )
@@ -19,6 +22,33 @@ const (
 	asJSON  = "json"
 	asRaw   = "raw"
 )
+
+// formatsKey marks a command that has formats of its own instead.
+const formatsKey = "sett_formats"
+
+// formatsOf are the formats that the command has.
+func formatsOf(cmd *cobra.Command) []string {
+	if own := cmd.Annotations[formatsKey]; own != "" {
+		return strings.Fields(own)
+	}
+	return []string{asTable, asJSON, asRaw}
+}
+
+// checkFormat refuses a format that the command does not have; "" is always
+// what suits it.
+func checkFormat(cmd *cobra.Command, format string) error {
+	formats := formatsOf(cmd)
+	if format == "" || slices.Contains(formats, format) {
+		return nil
+	}
+	last := len(formats) - 1
+	return usagef(cmd, "--output is %q, but must be %s or %s", format, strings.Join(formats[:last], ", "), formats[last])
+}
+
+// completeFormat is for the flag --output.
+func completeFormat(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	return formatsOf(cmd), cobra.ShellCompDirectiveNoFileComp
+}
 
 // printJSON prints a reply as it goes over the wire, on one line.
 func (a *app) printJSON(reply any) error {

@@ -60,8 +60,9 @@ func (a *app) command() *cobra.Command {
 		return usagef(cmd, "%v", err)
 	})
 	a.addClientFlags(root.PersistentFlags())
+	_ = root.RegisterFlagCompletionFunc("output", completeFormat) // the flag is there, so this goes
 	root.AddCommand(a.serveCommand(), a.kvCommand(), a.svcCommand(), a.batchCommand(),
-		a.lockCommand(), a.envCommand(), a.watchCommand(), a.statusCommand(), a.subjectCommand(), a.decodeCommand(), a.versionCommand())
+		a.lockCommand(), a.envCommand(), a.exportCommand(), a.importCommand(), a.backupCommand(), a.restoreCommand(), a.watchCommand(), a.statusCommand(), a.subjectCommand(), a.contractCommand(), a.decodeCommand(), a.versionCommand())
 	return root
 }
 
@@ -69,7 +70,7 @@ func (a *app) addClientFlags(fs *pflag.FlagSet) {
 	fs.StringVarP(&a.connect.server, "server", "s", "", "`URL`s of the NATS servers (default: the context's, else "+defaultURL+")")
 	fromEnv(fs, "server", "NATS_URL")
 	a.connect.add(fs, natsEnv)
-	fs.DurationVar(&a.timeout, "timeout", 5*time.Second, "how `LONG` to wait for an answer")
+	fs.DurationVar(&a.timeout, "timeout", 5*time.Second, "wait at most `DURATION` for an answer")
 	fromEnv(fs, "timeout", "NATS_TIMEOUT")
 	fs.StringVar(&a.prefix, "subject-prefix", "", "the `TOKEN` that all subjects of the store begin with")
 	fromEnv(fs, "subject-prefix", "SETT_SUBJECT_PREFIX")
@@ -85,10 +86,8 @@ func (a *app) prepare(cmd *cobra.Command) error {
 	if err := checkExcluded(cmd); err != nil {
 		return err
 	}
-	switch a.format {
-	case "", asTable, asJSON, asRaw:
-	default:
-		return usagef(cmd, "--output is %q, but must be table, json or raw", a.format)
+	if err := checkFormat(cmd, a.format); err != nil {
+		return err
 	}
 	if a.timeout <= 0 {
 		return usagef(cmd, "--timeout must be positive")

@@ -27,7 +27,7 @@ var usages = map[string]string{
 	"status":          "`STATUS`: passing, warning or critical",
 	"statuses":        "`STATUSES`, with commas (default passing,warning)",
 	"note":            "a `TEXT` on the status, for people",
-	"pick":            "pick in an order: random, or rendezvous with --pick-key",
+	"pick":            "pick in an `ORDER`: random, or rendezvous with --pick-key",
 	"pick_key":        "`KEY` that decides the order: the same one picks the same instance",
 	"ops":             "the `OPS` in JSON, instead of a file",
 	"if":              "only if `KEY=REVISION` (0: no such key), or svc:NAME:ID=REVISION; may be repeated",
@@ -40,6 +40,11 @@ var usages = map[string]string{
 	"svc.get.id":          "only the instance of this `ID`",
 	"svc.get.tags":        "only with all of these `TAGS`, with commas",
 	"svc.get.meta":        "only with this `KEY=VALUE`; may be repeated",
+
+	// Of the flags that take one element of a list.
+	"tag":            "one `TAG`, as it is; may be repeated",
+	"svc.get.tag":    "only with this `TAG`, as it is; may be repeated",
+	"svc.get.status": "only of this `STATUS`; may be repeated",
 }
 
 func usageOf(subject, field string) string {

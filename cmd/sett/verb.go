@@ -127,14 +127,14 @@ func (v verb[Req, Resp]) print(a *app, req *Req, resp *Resp) error {
 }
 
 // ask sends one request and waits for its answer.
-func ask[Req, Resp any](ctx context.Context, s *session, e subjects.Endpoint[Req, Resp], req *Req) (*Resp, error) {
+func ask[Req, Resp any](ctx context.Context, s *session, e subjects.Endpoint[Req, Resp], req *Req, opts ...subjects.Option) (*Resp, error) {
 	client, err := subjects.NewClient(s.nc, subjects.Options{Prefix: s.prefix, Scope: scopeOf(req)})
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	resp, err := subjects.Do(ctx, client, e, req)
+	resp, err := subjects.Do(ctx, client, e, req, opts...)
 	if refusal, ok := errors.AsType[*codec.Error](err); ok {
 		err = &failure{subject: e.Subject, write: e.Write, server: s.where(), err: refusal}
 	}
