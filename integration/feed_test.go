@@ -57,30 +57,49 @@ var feedSteps = []struct {
 		obj{"op": "delete", "key": "n", "revision": 12, "previous_revision": 5, "commit_revision": 12}}},
 }
 
-// TestFeed compares every event with what DESIGN 3.6 says about it.
+// TestFeed compares every event with what DESIGN 3.6 says about it, in both
+// encodings and with both feeds.
 func TestFeed(t *testing.T) {
 	for _, enc := range encodings {
-		t.Run(enc.name, func(t *testing.T) {
-			nc := serve(t, "--feed-encoding", enc.name).connect()
-			feed, err := nc.SubscribeSync("*.changed.>")
-			if err != nil {
-				t.Fatal(err)
-			}
-			epoch, _ := storeEpoch(t, nc)
-			for _, s := range feedSteps {
-				must(t, nc, s.subject, s.payload)
-				for _, want := range s.events {
-					m, err := feed.NextMsg(patience)
-					if err != nil {
-						t.Fatalf("%s %s: no event: %v", s.subject, s.payload, err)
-					}
-					checkEvent(t, m, s.on, want.(obj), enc, epoch)
+		for _, mode := range []string{"durable", "live"} {
+			t.Run(enc.name+" "+mode, func(t *testing.T) {
+				nc := serve(t, "--feed-encoding", enc.name, "--feed", mode).connect()
+				feed, err := nc.SubscribeSync("*.changed.>")
+				if err != nil {
+					t.Fatal(err)
 				}
-			}
-			if m, err := feed.NextMsg(50 * time.Millisecond); err == nil {
-				t.Errorf("one event more on %s: %s", m.Subject, m.Data)
-			}
-		})
+				epoch, _ := storeEpoch(t, nc)
+				for _, s := range feedSteps {
+					must(t, nc, s.subject, s.payload)
+					for _, want := range s.events {
+						m, err := feed.NextMsg(patience)
+						if err != nil {
+							t.Fatalf("%s %s: no event: %v", s.subject, s.payload, err)
+						}
+						checkEvent(t, m, s.on, want.(obj), enc, epoch)
+						checkHeader(t, m, mode, want.(obj)["revision"].(int))
+					}
+				}
+				if m, err := feed.NextMsg(50 * time.Millisecond); err == nil {
+					t.Errorf("one event more on %s: %s", m.Subject, m.Data)
+				}
+			})
+		}
+	}
+}
+
+// checkHeader: what a stream has republished says its sequence, which is the
+// revision; a live event has no header.
+func checkHeader(t *testing.T, m *nats.Msg, mode string, revision int) {
+	t.Helper()
+	if mode == "live" {
+		if len(m.Header) > 0 {
+			t.Errorf("revision %d has the header %v", revision, m.Header)
+		}
+		return
+	}
+	if m.Header.Get("Nats-Stream") != "SETT_CHANGES" || m.Header.Get("Nats-Sequence") != fmt.Sprint(revision) {
+		t.Errorf("revision %d has the header %v", revision, m.Header)
 	}
 }
 
@@ -98,7 +117,7 @@ func checkEvent(t *testing.T, m *nats.Msg, subject string, want obj, enc encodin
 		}
 		all[name] = value
 	}
-	if err := match(got, all, nil); err != nil || m.Subject != subject || encodingOf(m.Data).name != enc.name || len(m.Header) > 0 || m.Reply != "" {
+	if err := match(got, all, nil); err != nil || m.Subject != subject || encodingOf(m.Data).name != enc.name || m.Reply != "" {
 		t.Errorf("on %s, not %s: %v: %s %v", m.Subject, subject, err, m.Data, m.Header)
 	}
 }

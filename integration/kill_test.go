@@ -20,26 +20,39 @@ func killTime(round int) time.Duration {
 	return base + base*time.Duration(round%5)/4
 }
 
-// killRounds is how often each of the two tests kills: twenty times together.
+// killRounds is how often each variant of the two tests kills: twenty times
+// together.
 func killRounds() int {
 	if long {
 		return 20
 	}
-	return 10
+	return 5
 }
+
+// feedModes are both feeds: durable knows after a kill what it has announced,
+// live does not, and begins a new epoch.
+var feedModes = []string{"durable", "live"}
 
 // TestKillUnderLoad ends the store with kill -9 while 64 clients write, and
 // its own broker with it. Every acknowledged write is there afterwards, nothing
-// is applied by half, and the epoch says that the feed may have a gap.
+// is applied by half, and with a live feed the epoch says that there may be a
+// gap.
 func TestKillUnderLoad(t *testing.T) {
-	p := serve(t)
+	for _, mode := range feedModes {
+		t.Run(mode, func(t *testing.T) { killUnderLoad(t, mode) })
+	}
+}
+
+func killUnderLoad(t *testing.T, mode string) {
+	p := serve(t, "--feed", mode)
 	l := newLoad(t)
 	var epoch, revision int64
 	total := 0
 	for round := range killRounds() {
 		nc := p.connect(nats.NoReconnect())
 		before, now := epoch, revision
-		if epoch, revision = storeEpoch(t, nc); epoch <= before || revision < now {
+		epoch, revision = storeEpoch(t, nc)
+		if opened := epoch > before; epoch < before || revision < now || opened != (mode == "live" || round == 0) {
 			t.Fatalf("round %d: epoch %d revision %d after epoch %d revision %d", round, epoch, revision, before, now)
 		}
 		l.verify(nc)
@@ -61,16 +74,25 @@ func TestKillUnderLoad(t *testing.T) {
 	}
 	nc := p.connect()
 	l.verify(nc)
+	if mode == "durable" {
+		wholeStream(t, nc)
+	}
 	t.Logf("%d acknowledged writes in %d rounds", total, killRounds())
 	p.stop()
 }
 
 // TestKillOnForeignBroker is the same on a broker that stays: so one plain
 // subscriber sees the feed of all rounds, dense over every kill, and one
-// program follows with the Go client.
+// program follows with the Go client. The durable feed repeats nothing.
 func TestKillOnForeignBroker(t *testing.T) {
+	for _, mode := range feedModes {
+		t.Run(mode, func(t *testing.T) { killOnForeignBroker(t, mode) })
+	}
+}
+
+func killOnForeignBroker(t *testing.T, mode string) {
 	b := startBroker(t)
-	p := join(t, b)
+	p := join(t, b, "--feed", mode)
 	nc := p.connect()
 	w := watch(t, nc)
 	f := follow(t, p.connect())
@@ -91,7 +113,11 @@ func TestKillOnForeignBroker(t *testing.T) {
 		}
 	}
 	w.upTo(set(t, nc, "mark", "2"))
-	events := w.checkOrder(killRounds())
+	kills := killRounds()
+	if mode == "durable" {
+		kills = 0 // that a follower may notice
+	}
+	events := w.checkOrder(kills)
 	if events[0].Revision != 1 {
 		t.Errorf("the feed begins with revision %d", events[0].Revision)
 	}
@@ -104,8 +130,8 @@ func TestKillOnForeignBroker(t *testing.T) {
 			}
 		}
 	}
-	if gaps != killRounds() {
-		t.Errorf("%d of %d kills opened a new epoch on the feed", gaps, killRounds())
+	if gaps != kills {
+		t.Errorf("%d kills, of %d, opened a new epoch on the feed", gaps, kills)
 	}
 	sameState(t, fold(t, events), contents(t, nc, ""))
 	f.mustHold(nc)

@@ -295,12 +295,8 @@ func storeOnly(prefix subjects.Prefix) []string {
 	for _, event := range subjects.Events() {
 		list = append(list, prefix.Wrap(event.Subject+".>"))
 	}
-	stream := "SETT_CHANGES"
-	if prefix != "" {
-		stream += "_" + string(prefix)
-	}
 	for _, call := range []string{"CREATE", "UPDATE", "DELETE", "PURGE", "MSG.DELETE", "RESTORE"} {
-		list = append(list, "$JS.API.STREAM."+call+"."+stream)
+		list = append(list, "$JS.API.STREAM."+call+"."+prefix.Stream())
 	}
 	return list
 }

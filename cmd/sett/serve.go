@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/settkv/sett/codec"
 	"github.com/settkv/sett/consumer"
 	"github.com/settkv/sett/engine"
 	"github.com/settkv/sett/subjects"
@@ -24,9 +23,13 @@ import (
 type serveFlags struct {
 	listen, dataDir, natsConfig, natsAccount string
 	connect                                  connectFlags // its server is --nats-url
-	engine, feed, feedEncoding               string
+	engine                                   string
+	feed                                     feedFlags
 	sync                                     bool
+	backup                                   backupFlags
 	prefix, logLevel, logFormat              string
+	httpListen                               string
+	discover                                 bool
 }
 
 func (a *app) serveCommand() *cobra.Command {
@@ -66,20 +69,20 @@ func (f *serveFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.dataDir, "data-dir", "./sett-data", "`DIR` for all data")
 	fs.StringVar(&f.engine, "engine", engine.Badger, "`KIND` of engine: badger (on disk) or memory (gone at the end)")
 	fs.BoolVar(&f.sync, "sync", true, "acknowledge a write when the disk has it; =false is faster, and a power loss may lose the last writes")
-	fs.StringVar(&f.feed, "feed", feedLive, "`MODE` of the change feed: live")
-	fs.StringVar(&f.feedEncoding, "feed-encoding", "json", "`FORMAT` of change events: json or msgpack")
+	f.feed.add(fs)
+	f.backup.add(fs)
 	fs.StringVar(&f.prefix, "subject-prefix", "", "a `TOKEN` that all subjects begin with: prod makes kv.set prod.kv.set")
 	fs.StringVar(&f.natsConfig, "nats-config", "", "configuration `FILE` of nats-server for the embedded one")
 	fs.StringVar(&f.natsAccount, "nats-account", "", "the `ACCOUNT` in it to serve (default: that of no_auth_user, else $G)")
 	fs.StringVar(&f.connect.server, "nats-url", "", "join the NATS servers at these `URL`s instead of running one")
+	fs.StringVar(&f.httpListen, "http-listen", "", "`HOST:PORT` for metrics and health, without authentication: /metrics, /readyz, /livez, /sd/prometheus (default: none)")
+	fs.BoolVar(&f.discover, "discover-services", false, "register the NATS services (nats micro) of the account by themselves")
 	fs.StringVar(&f.logLevel, "log-level", "info", "`LEVEL`: debug, info, warn or error")
 	fs.StringVar(&f.logFormat, "log-format", "auto", "`FORMAT`: auto (text on a terminal, else json), text or json")
 	fs.VisitAll(func(flag *pflag.Flag) { fromEnv(fs, flag.Name, settEnv(flag.Name)) })
 	f.connect.add(fs, settEnv)
 	fs.Lookup("context").Usage = "join the NATS servers of this context (a `NAME` that nats context knows, or a file) instead of running one [$SETT_CONTEXT]"
 }
-
-const feedLive = "live"
 
 // validate checks what flags must not say together, or not at all.
 func (f *serveFlags) validate() error {
@@ -88,14 +91,10 @@ func (f *serveFlags) validate() error {
 	default:
 		return fmt.Errorf("--engine is %q, but must be badger or memory", f.engine)
 	}
-	switch f.feed {
-	case feedLive:
-	case "durable":
-		return errors.New("--feed durable is not there yet; --feed live is")
-	default:
-		return fmt.Errorf("--feed is %q, but must be live", f.feed)
+	if err := f.feed.validate(); err != nil {
+		return err
 	}
-	if _, err := f.encoding(); err != nil {
+	if err := f.backup.validate(); err != nil {
 		return err
 	}
 	if f.dataDir == "" {
@@ -117,16 +116,6 @@ func (f *serveFlags) validate() error {
 // joins reports whether the store joins a broker that runs already.
 func (f *serveFlags) joins() bool { return f.connect.server != "" || f.connect.context != "" }
 
-func (f *serveFlags) encoding() (codec.Encoding, error) {
-	switch f.feedEncoding {
-	case "json":
-		return codec.JSON, nil
-	case "msgpack":
-		return codec.Msgpack, nil
-	}
-	return 0, fmt.Errorf("--feed-encoding is %q, but must be json or msgpack", f.feedEncoding)
-}
-
 // serve runs a store until ctx ends. It closes in the order in which messages
 // flow: consumer, engine, connections, broker.
 func (a *app) serve(ctx context.Context, f *serveFlags) error {
@@ -136,26 +125,38 @@ func (a *app) serve(ctx context.Context, f *serveFlags) error {
 	}
 	privateFiles()
 	tuneMemory()
+	shown := &monitor{flags: f}
+	web, err := startHTTP(f.httpListen, shown, log)
+	if err != nil {
+		return err
+	}
+	defer web.stop() // last, so that whoever looks sees the store stop
 	link, err := f.link(log)
 	if err != nil {
 		return err
 	}
 	defer link.close()
 	// The engine locks the data directory, so it opens before a broker writes.
-	store, err := f.openEngine(log)
+	store, err := f.openEngine(log, &shown.engine)
 	if err != nil {
 		return err
 	}
 	defer store.Close() // does nothing where it is closed below
+	shown.opened(store)
 	if err := link.connect(log); err != nil {
 		return err
 	}
+	shown.link.Store(link)
 	defer context.AfterFunc(ctx, func() { log.Info("stopping") })()
+	endBackups := f.backup.start(ctx, store, log)
 	err = consumer.Run(ctx, consumer.Options{
 		Conn: link.conn, Feed: link.feed, Store: store, StoreID: store.Status().StoreID,
 		Prefix: subjects.Prefix(f.prefix), Version: versionName(), Log: log,
-		Ready: func() { a.greet(log, f, link.url()) },
+		Stats: &shown.serving, Discover: f.discover,
+		FeedMode: f.feed.mode, Stream: f.feed.stream(link.broker != nil, f.engine == engine.Memory),
+		Ready: func() { a.greet(log, f, store.FeedMode(), link.url()) },
 	})
+	endBackups()
 	return errors.Join(err, store.Close())
 }
 
@@ -167,14 +168,11 @@ func tuneMemory() {
 	}
 }
 
-func (f *serveFlags) openEngine(log *slog.Logger) (engine.Engine, error) {
-	encoding, err := f.encoding()
-	if err != nil {
-		return nil, err
-	}
+func (f *serveFlags) openEngine(log *slog.Logger, stats *engine.Stats) (engine.Engine, error) {
 	o := engine.Options{
-		Kind: f.engine, Dir: f.dataDir, NoSync: !f.sync, FeedEncoding: encoding, Version: versionName(), Log: log,
+		Kind: f.engine, Dir: f.dataDir, NoSync: !f.sync, Stats: stats, Version: versionName(), Log: log,
 	}
+	f.feed.engine(&o)
 	if f.engine == engine.Memory {
 		o.Dir = ""
 	}
@@ -182,8 +180,8 @@ func (f *serveFlags) openEngine(log *slog.Logger) (engine.Engine, error) {
 }
 
 // greet says that the store is ready, and to people how to try it.
-func (a *app) greet(log *slog.Logger, f *serveFlags, url string) {
-	log.Info("ready", "url", url, "data_dir", f.dataDir, "feed", f.feed, "engine", f.engine)
+func (a *app) greet(log *slog.Logger, f *serveFlags, feed, url string) {
+	log.Info("ready", "url", url, "data_dir", f.dataDir, "feed", feed, "engine", f.engine)
 	if !isTerminal(a.stdout) {
 		return
 	}

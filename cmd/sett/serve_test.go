@@ -109,7 +109,6 @@ func TestServeRefuses(t *testing.T) {
 		{args: "serve --context nope", code: 2, stderr: "~unknown context"},
 		{args: "serve --nats-url " + plain + " --listen 127.0.0.1:0", code: 2, stderr: "~embedded"},
 		{args: "serve -s " + plain, code: 2, stderr: "~--nats-url"},
-		{args: "serve --feed durable", code: 2, stderr: "~not there yet"},
 		{args: "serve --feed-encoding xml", code: 2, stderr: "~--feed-encoding"},
 		{args: "serve --engine sqlite", code: 2, stderr: "~--engine"},
 		{args: "serve --log-level loud", code: 2, stderr: "~--log-level"},
