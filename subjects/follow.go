@@ -44,6 +44,7 @@ const (
 	ReasonReconnected = "reconnected" // the connection was lost meanwhile
 	ReasonSlow        = "slow"        // the consumer let the buffer overflow
 	ReasonEpoch       = "epoch"       // a new epoch, whose event was not seen
+	ReasonCompacted   = "compacted"   // the durable feed no longer has what comes next
 )
 
 // Update is one step of a [Client.Follow]. Revision and Epoch are always set,
