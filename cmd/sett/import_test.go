@@ -53,6 +53,17 @@ func TestImportBadFile(t *testing.T) {
 	step{args: "import /no/such/file", code: 1, stderr: "~no such file"}.check(t)
 }
 
+// Without a limit a list goes on over all pages.
+func TestListsAreWhole(t *testing.T) {
+	t.Setenv("NATS_URL", serveMemory(t))
+	step{args: "import -", stdin: linesOf(2500), stdout: "imported 2500 keys\n"}.check(t)
+	for args, want := range map[string]int{"kv list -o raw": 2500, "kv list -o raw --limit 2200": 2200, "kv list -o raw --limit 10": 10} {
+		if got := sett(t, "", strings.Fields(args)...); got.code != 0 || strings.Count(got.stdout, "\n") != want {
+			t.Errorf("%s: status %d, %d lines, want %d; %s", args, got.code, strings.Count(got.stdout, "\n"), want, got.stderr)
+		}
+	}
+}
+
 // What stops in between says where to go on.
 func TestImportResume(t *testing.T) {
 	t.Setenv("NATS_URL", serveMemory(t))

@@ -59,12 +59,12 @@ stops earlier. With -o raw the keys alone, a line each.`,
 // walk asks for page after page until there are no more, or limit entries
 // came. It returns where to go on. 0 is no limit.
 func (s *session) walk(limit int64, page func(limit int64) (next string, n int, err error)) (string, error) {
-	for left := limit; ; {
-		next, n, err := page(min(left, codec.MaxPage))
+	for came := int64(0); ; {
+		next, n, err := page(min(max(0, limit-came), codec.MaxPage))
 		if err != nil || next == "" {
 			return "", err
 		}
-		if left -= int64(n); limit > 0 && left <= 0 {
+		if came += int64(n); limit > 0 && came >= limit {
 			return next, nil
 		}
 	}
