@@ -37,7 +37,7 @@ func (s *store) WriteBackup(w io.Writer) (BackupInfo, error) {
 		StoreID: s.identity.StoreID, Revision: st.counters.revision, Epoch: st.counters.epoch,
 		TimeMs: s.clock.ms(), Version: s.options.Version,
 	}
-	info, err := writeBackup(w, header, func(add func(key, value []byte) error) error {
+	info, err := writeBackup(w, header, s.options.backupKey(), func(add func(key, value []byte) error) error {
 		var buf []byte
 		var err error
 		st.index.Scan(func(i item) bool {
@@ -79,9 +79,15 @@ func readRecord(v view, key, buf []byte) ([]byte, error) {
 	return buf, err
 }
 
+// BackupOptions say how [BackupDir] reads a store and writes its backup.
+type BackupOptions struct {
+	EncryptionKey []byte // of the store; nil: it is not encrypted
+	Plain         bool   // the backup of an encrypted store is not encrypted
+}
+
 // BackupDir writes a backup of a stopped store's data directory, and changes
 // nothing in it. It refuses a directory that a running store uses.
-func BackupDir(dir string, w io.Writer) (info BackupInfo, err error) {
+func BackupDir(dir string, w io.Writer, o BackupOptions) (info BackupInfo, err error) {
 	current := filepath.Join(dir, storeDir)
 	if err := finishSwap(current); err != nil {
 		return info, err
@@ -93,7 +99,11 @@ func BackupDir(dir string, w io.Writer) (info BackupInfo, err error) {
 	if err != nil {
 		return info, err
 	}
-	b, err := openBadger(current, badgerOptions{})
+	storeKey, err := id.unlock(dir, o.EncryptionKey)
+	if err != nil {
+		return info, err
+	}
+	b, err := openBadger(current, badgerOptions{Key: secret(storeKey, badgerSecret), Least: id.least(), Lossy: id.lossy()})
 	if err != nil {
 		return info, err
 	}
@@ -105,14 +115,18 @@ func BackupDir(dir string, w io.Writer) (info BackupInfo, err error) {
 	v := b.View(b.Last())
 	defer v.Close()
 	header := backupHeader{StoreID: id.StoreID, Revision: m.revision, Epoch: m.epoch, TimeMs: int64(m.nowMs)}
-	return writeBackup(w, header, func(add func(key, value []byte) error) error {
+	master := o.EncryptionKey
+	if o.Plain {
+		master = nil
+	}
+	return writeBackup(w, header, master, func(add func(key, value []byte) error) error {
 		return errors.Join(v.Scan([]byte(kvPrefix), add), v.Scan([]byte(svcPrefix), add))
 	})
 }
 
 // writeBackup writes what walk adds, in the order of stored keys.
-func writeBackup(w io.Writer, header backupHeader, walk func(add func(key, value []byte) error) error) (BackupInfo, error) {
-	out, err := newBackupWriter(w, header)
+func writeBackup(w io.Writer, header backupHeader, master []byte, walk func(add func(key, value []byte) error) error) (BackupInfo, error) {
+	out, err := newBackupWriter(w, header, master)
 	if err == nil {
 		err = walk(out.add)
 	}

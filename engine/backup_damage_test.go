@@ -21,7 +21,7 @@ import (
 func smallBackup() []byte {
 	return forge(backupHeader{StoreID: "x", Revision: 10, Epoch: 1},
 		storedRecord("kv:a", codec.Record{Revision: 1, Created: 1, Value: []byte("v")}),
-		storedRecord("svc:web\x001", codec.Record{Revision: 2, Created: 2, Value: codec.Append(nil, codec.Msgpack, &codec.InstanceRecord{})}))
+		storedRecord("svc:web\x001", codec.Record{Revision: 2, Created: 2, Value: codec.Append(nil, codec.Msgpack, &codec.InstanceRecord{Instance: codec.Instance{Name: "web", ID: "1"}})}))
 }
 
 // largeBackup has several blocks, which cannot be packed.
@@ -29,7 +29,7 @@ func largeBackup(t testing.TB) []byte {
 	t.Helper()
 	random := rand.NewChaCha8([32]byte{})
 	var out bytes.Buffer
-	info, err := writeBackup(&out, backupHeader{StoreID: "x", Revision: 100, Epoch: 1}, func(add func(key, value []byte) error) error {
+	info, err := writeBackup(&out, backupHeader{StoreID: "x", Revision: 100, Epoch: 1}, nil, func(add func(key, value []byte) error) error {
 		for i := range 40 {
 			value := make([]byte, 50_000)
 			random.Read(value)

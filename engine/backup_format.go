@@ -28,8 +28,9 @@ import (
 // A frame is small and is checked before anything in it is looked at: so a
 // reader needs little memory whatever a file says, tells damage from a file
 // that was cut off, and says where. The sum over all sees frames that were
-// swapped or left out. The header's "encryption" is empty; a reader refuses
-// what it does not know there, so that frames may be encrypted one day.
+// swapped or left out. The header's "encryption" says whether the payloads of
+// the other frames are sealed, and how ([backupSeal]); a reader refuses what it
+// does not know there.
 const (
 	backupMagic   = "sett backup "
 	backupVersion = "2\n" // of the format; 1 was neither packed nor in frames
@@ -50,6 +51,8 @@ const (
 	// maxBlock bounds a frame's payload, packed and unpacked: a block that is
 	// not yet full and one more record, the largest.
 	maxBlock = blockBytes + maxBackendKey + maxBackendValue + 2*binary.MaxVarintLen64
+	// maxPayload is that of a sealed frame.
+	maxPayload = maxBlock + sealOverhead
 )
 
 // Why a backup is refused.
@@ -72,7 +75,9 @@ type backupHeader struct {
 	Epoch      uint64 `wire:"epoch"`
 	TimeMs     int64  `wire:"time_ms"`              // when it was taken, by the store's clock
 	Version    string `wire:"version,omitempty"`    // of the program that wrote it
-	Encryption string `wire:"encryption,omitempty"` // of the records: none is known
+	Encryption string `wire:"encryption,omitempty"` // of the other frames: "" or [backupCipher]
+	Salt       []byte `wire:"salt,omitempty"`       // makes their key this backup's own
+	Key        string `wire:"key,omitempty"`        // tells whether a key is the right one
 }
 
 // backupCounts stand at the end.
@@ -94,6 +99,8 @@ type BackupInfo struct {
 	Bytes     int64  `wire:"bytes"`  // of the records, unpacked
 	Size      int64  `wire:"size"`   // of the whole backup
 	SHA256    string `wire:"sha256"` // of the whole backup, as sha256sum gives it
+	// Encryption is the cipher of an encrypted backup.
+	Encryption string `wire:"encryption,omitempty"`
 }
 
 // Time is when the backup was taken, by the store's clock.
@@ -102,6 +109,7 @@ func (i *BackupInfo) Time() time.Time { return time.UnixMilli(i.TimeMs) }
 // tell fills in what the header says.
 func (i *BackupInfo) tell(h *backupHeader) {
 	i.StoreID, i.Revision, i.Epoch, i.TimeMs, i.Version = h.StoreID, h.Revision, h.Epoch, h.TimeMs, h.Version
+	i.Encryption = h.Encryption
 }
 
 // count fills in what the end says.

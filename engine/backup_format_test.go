@@ -52,7 +52,7 @@ func assemble(parts ...rawFrame) []byte {
 
 // mustWriter is a writer that has written the magic only.
 func mustWriter(out *bytes.Buffer) *backupWriter {
-	w, err := newBackupWriter(new(bytes.Buffer), backupHeader{})
+	w, err := newBackupWriter(new(bytes.Buffer), backupHeader{}, nil)
 	if err != nil {
 		panic(err)
 	}
@@ -69,7 +69,7 @@ func packed(block []byte) []byte { return mustWriter(new(bytes.Buffer)).zip.Enco
 // parts takes a backup apart; its sums must be right.
 func parts(t testing.TB, data []byte) (all []rawFrame) {
 	t.Helper()
-	r, err := newBackupReader(bytes.NewReader(data))
+	r, err := newBackupReader(bytes.NewReader(data), nil)
 	if err == nil {
 		defer r.unzip.Close()
 		err = r.magic()
@@ -114,7 +114,7 @@ func TestBackupFormat(t *testing.T) {
 		fmt.Fprintf(&out, "%q\n", backupMagic+backupVersion)
 		for _, p := range parts(t, formatStore(h)) {
 			if p.kind == recordsFrame {
-				r, err := newBackupReader(nil)
+				r, err := newBackupReader(nil, nil)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -21,16 +21,15 @@ import (
 // VerifyBackup reads a backup whole and checks everything in it, records too.
 // Its memory is bounded whatever is read. It returns [ErrBackupForeign],
 // [ErrBackupCut] or [ErrBackupDamaged] in an error that says where, or what
-// reading failed with.
-func VerifyBackup(r io.Reader) (BackupInfo, error) {
-	return readBackup(r, func([]byte, []byte) error { return nil })
-}
+// reading failed with; and [ErrBackupSealed], with what can be told without the
+// key, of a backup that is encrypted ([VerifyBackupKey]).
+func VerifyBackup(r io.Reader) (BackupInfo, error) { return VerifyBackupKey(r, nil) }
 
 // ReadBackupHeader reads only the beginning of a backup: whose it is, and of
 // which revision. Whether the rest is whole it does not know; what stands at
 // the end (counts, size, sum) is zero.
 func ReadBackupHeader(r io.Reader) (info BackupInfo, err error) {
-	b, err := newBackupReader(r)
+	b, err := newBackupReader(r, nil)
 	if err != nil {
 		return info, err
 	}
@@ -45,8 +44,8 @@ func ReadBackupHeader(r io.Reader) (info BackupInfo, err error) {
 // readBackup reads a backup as VerifyBackup does and calls fn for each record.
 // Key and value are valid inside fn only. What fn gets is proved when readBackup
 // returns nil, not before.
-func readBackup(in io.Reader, fn func(key, value []byte) error) (info BackupInfo, err error) {
-	b, err := newBackupReader(in)
+func readBackup(in io.Reader, master []byte, fn func(key, value []byte) error) (info BackupInfo, err error) {
+	b, err := newBackupReader(in, master)
 	if err != nil {
 		return info, err
 	}
@@ -57,7 +56,7 @@ func readBackup(in io.Reader, fn func(key, value []byte) error) (info BackupInfo
 	info = BackupInfo{Size: b.at, SHA256: hex.EncodeToString(b.sum.Sum(nil))}
 	info.tell(&b.header)
 	info.count(b.counts)
-	return info, nil
+	return info, b.sealed()
 }
 
 // backupReader reads a backup and sums up what it has read: it holds one block
@@ -72,15 +71,18 @@ type backupReader struct {
 	header  backupHeader
 	counts  backupCounts
 	last    []byte // the last stored key
+	master  []byte
+	seal    *backupSeal // of an encrypted backup, if its key is known
+	opaque  bool        // it is not
 }
 
-func newBackupReader(in io.Reader) (*backupReader, error) {
+func newBackupReader(in io.Reader, master []byte) (*backupReader, error) {
 	unzip, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
 		zstd.WithDecoderMaxMemory(maxBlock), zstd.WithDecoderMaxWindow(maxBlock))
 	if err != nil {
 		return nil, err
 	}
-	return &backupReader{in: bufio.NewReaderSize(in, 64<<10), sum: sha256.New(), unzip: unzip}, nil
+	return &backupReader{in: bufio.NewReaderSize(in, 64<<10), sum: sha256.New(), unzip: unzip, master: master}, nil
 }
 
 // explain says that a backup ends too early, and where.
@@ -114,13 +116,16 @@ func (b *backupReader) read(fn func(key, value []byte) error) error {
 		if err != nil {
 			return err
 		}
-		switch kind {
-		case recordsFrame:
-			err = b.records(start, fn)
-		case endFrame:
+		if err := b.unseal(start, kind); err != nil {
+			return err
+		}
+		switch {
+		case kind == endFrame:
 			return b.end(start)
-		default:
+		case kind != recordsFrame:
 			err = damaged(start, "a part of kind %q does not belong there", kind)
+		case !b.opaque:
+			err = b.records(start, fn)
 		}
 		if err != nil {
 			return err
@@ -144,10 +149,7 @@ func (b *backupReader) begin() error {
 	if err := codec.Decode(b.payload, &b.header); err != nil {
 		return damaged(start, "its header cannot be read: %v", err)
 	}
-	if e := b.header.Encryption; e != "" {
-		return fmt.Errorf("the backup is encrypted (%.40q), which this program cannot read; use the sett that wrote it", e)
-	}
-	return nil
+	return b.unlock(b.payload)
 }
 
 func (b *backupReader) magic() error {
@@ -183,8 +185,8 @@ func (b *backupReader) frame() (kind byte, err error) {
 		return 0, damaged(start, "the checksum of a part's head does not match")
 	}
 	size := binary.LittleEndian.Uint32(head[1:])
-	if size > maxBlock {
-		return 0, damaged(start, "a part of %d bytes; the limit is %d", size, maxBlock)
+	if size > maxPayload {
+		return 0, damaged(start, "a part of %d bytes; the limit is %d", size, maxPayload)
 	}
 	b.payload = append(b.payload[:0], make([]byte, size)...)
 	if err := b.fill(b.payload); err != nil {
@@ -237,13 +239,12 @@ func (b *backupReader) checkRecord(key, value []byte) error {
 	if !isRecord || bytes.Compare(key, b.last) <= 0 || len(key) > maxBackendKey || len(value) > maxBackendValue {
 		return fmt.Errorf("the record %.100q does not belong there", key)
 	}
-	rec, err := loadRecord(key, value, &meta{}, 0)
+	r, err := codec.ParseRecord(key, value)
+	if err == nil {
+		err = soundRecord(key, &r, b.header.Revision)
+	}
 	if err != nil {
 		return err
-	}
-	if rec.created == 0 || rec.created > rec.revision || rec.revision > b.header.Revision {
-		return fmt.Errorf("the record %.100q was created at %d and changed at %d, the store was at %d",
-			key, rec.created, rec.revision, b.header.Revision)
 	}
 	b.last = append(b.last[:0], key...)
 	return nil
@@ -251,12 +252,8 @@ func (b *backupReader) checkRecord(key, value []byte) error {
 
 // end checks the counts and the sum over everything; its frame began at start.
 func (b *backupReader) end(start int64) error {
-	var told backupCounts
-	if err := codec.Decode(b.payload, &told); err != nil {
-		return damaged(start, "its end cannot be read: %v", err)
-	}
-	if told != b.counts {
-		return damaged(start, "it says that it has %+v, but there are %+v", told, b.counts)
+	if err := b.checkEnd(start); err != nil {
+		return err
 	}
 	want := b.sum.Sum(nil)
 	got := make([]byte, sha256.Size)

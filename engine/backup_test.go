@@ -198,7 +198,7 @@ func TestABackupIsOfOneRevisionWhileWritingGoesOn(t *testing.T) {
 			}
 			seen := ""
 			var largest uint64
-			info, err := readBackup(&backup, func(key, value []byte) error {
+			info, err := readBackup(&backup, nil, func(key, value []byte) error {
 				r, err := codec.ParseRecord(key, value)
 				if seen == "" {
 					seen = string(r.Value)
@@ -363,7 +363,7 @@ func TestABackupIsExactlyTheStateOfItsRevision(t *testing.T) {
 		writers.Wait()
 		for i := range backups {
 			got := make(map[string]string)
-			info, err := readBackup(&backups[i], func(key, value []byte) error {
+			info, err := readBackup(&backups[i], nil, func(key, value []byte) error {
 				r, err := codec.ParseRecord(key, value)
 				got[strings.TrimPrefix(string(key), kvPrefix)] = string(r.Value)
 				return err

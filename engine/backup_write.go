@@ -23,20 +23,32 @@ type backupWriter struct {
 	head   []byte
 	header backupHeader
 	counts backupCounts
+	seal   *backupSeal // nil: it is not encrypted
 }
 
-func newBackupWriter(w io.Writer, header backupHeader) (*backupWriter, error) {
+// newBackupWriter begins a backup; with a master key it is encrypted.
+func newBackupWriter(w io.Writer, header backupHeader, master []byte) (*backupWriter, error) {
 	// Frames have sums of their own.
 	zip, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false),
 		zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(blockBytes))
 	if err != nil {
 		return nil, err
 	}
+	if master != nil {
+		header.seal(master)
+	}
 	b := &backupWriter{w: w, sum: sha256.New(), zip: zip, header: header}
 	if err := b.write([]byte(backupMagic + backupVersion)); err != nil {
 		return nil, err
 	}
-	return b, b.frame(headerFrame, codec.Append(nil, codec.Msgpack, &header))
+	encoded := codec.Append(nil, codec.Msgpack, &header)
+	if err := b.frame(headerFrame, encoded); err != nil {
+		return nil, err
+	}
+	if master != nil {
+		b.seal = newBackupSeal(master, &header, encoded)
+	}
+	return b, nil
 }
 
 // add writes one record, or keeps it for the next block.
@@ -67,6 +79,9 @@ func (b *backupWriter) flush() error {
 }
 
 func (b *backupWriter) frame(kind byte, payload []byte) error {
+	if b.seal != nil {
+		payload = b.seal.seal(kind, payload)
+	}
 	b.head = appendHead(b.head[:0], kind, payload)
 	if err := b.write(b.head); err != nil {
 		return err

@@ -12,8 +12,10 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/fb"
 	"github.com/dgraph-io/badger/v4/options"
 	"github.com/dgraph-io/badger/v4/table"
 	"github.com/dgraph-io/ristretto/v2"
@@ -32,6 +34,11 @@ type badgerOptions struct {
 	IndexCache int64        // bytes of table indexes and filters; default 32 MiB
 	Compactors int          // compactions at once; default 2, the least that Badger takes
 	Logger     *slog.Logger // default: none
+
+	Key         []byte        // seals Badger's data keys; nil: nothing is encrypted
+	KeyRotation time.Duration // how long a data key is used; default a week
+	Least       uint64        // a commit that must be there
+	Lossy       bool          // commits may be missing: they were not synced
 }
 
 // withDefaults fills in what is zero.
@@ -41,6 +48,7 @@ func (o badgerOptions) withDefaults() badgerOptions {
 	o.BlockCache = cmp.Or(o.BlockCache, 64<<20)
 	o.IndexCache = cmp.Or(o.IndexCache, 32<<20)
 	o.Compactors = cmp.Or(o.Compactors, 2)
+	o.KeyRotation = cmp.Or(o.KeyRotation, 7*24*time.Hour)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -51,7 +59,7 @@ func (o badgerOptions) withDefaults() badgerOptions {
 func (o badgerOptions) badger(dir string) badger.Options {
 	return badger.DefaultOptions(dir).
 		WithLogger(badgerLog{o.Logger}).
-		WithSyncWrites(!o.NoSync).
+		WithSyncWrites(!o.NoSync && !ownSync).
 		WithMemTableSize(o.MemTable).
 		WithNumMemtables(o.MemTables).
 		WithBlockCacheSize(o.BlockCache).
@@ -59,6 +67,8 @@ func (o badgerOptions) badger(dir string) badger.Options {
 		WithNumCompactors(o.Compactors).
 		WithCompression(options.Snappy).
 		WithNumVersionsToKeep(1).
+		WithEncryptionKey(o.Key).
+		WithEncryptionKeyRotationDuration(o.KeyRotation).
 		// There is one writer, which decides conflicts itself.
 		WithDetectConflicts(false).
 		// Every value stays in the tables, so the log of values is small, too.
@@ -73,7 +83,7 @@ func (o badgerOptions) badger(dir string) badger.Options {
 		// index and the cache answer most of them, and every miss.
 		WithNumLevelZeroTables(10).
 		WithNumLevelZeroTablesStall(20).
-		// verifyTables has done it, once; Badger would also do it for each new
+		// survey has done it, once; Badger would also do it for each new
 		// table, which takes 8 % of a commit's CPU, and dies of some damage.
 		WithChecksumVerificationMode(options.NoVerification).
 		WithMetricsEnabled(false).
@@ -90,10 +100,12 @@ type badgerBackend struct {
 	lock *os.File // the locked directory
 	db   *badger.DB
 	last atomic.Uint64 // the last commit that succeeded
+	sync bool          // commits are synced by wal
 
 	// Only the writer touches these.
 	entries []badger.Entry // of the commit in progress, kept to be used again
 	broken  error          // why a commit failed; none is tried after it
+	wal     wal
 }
 
 // openBadger opens the database in dir, or creates it where there is none. It
@@ -121,11 +133,12 @@ func openBadgerDir(dir string, o badgerOptions) (b *badgerBackend, err error) {
 	}()
 	// The checks come under the lock and before Badger, which would repair by
 	// deleting.
-	if err := checkDir(dir, o.Logger); err != nil {
+	opts := o.badger(dir)
+	f, err := survey(dir, o, opts)
+	if err != nil {
 		return nil, err
 	}
-	opts := o.badger(dir)
-	if err := verifyTables(dir, opts); err != nil {
+	if err := removeEmpty(dir, f.empty, o.Logger); err != nil {
 		return nil, err
 	}
 	db, err := badger.OpenManaged(opts)
@@ -135,9 +148,38 @@ func openBadgerDir(dir string, o badgerOptions) (b *badgerBackend, err error) {
 	if err := makePrivate(dir); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	b = &badgerBackend{dir: dir, lock: lock, db: db, sync: ownSync && !o.NoSync, wal: wal{dir: dir}}
+	b.last.Store(db.MaxVersion())
+	if b.sync {
+		err = b.wal.openLast()
+	}
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return b, nil
+}
+
+// openFrozen opens the database in dir for reading, and changes nothing there:
+// Badger gets a scratch directory. The caller holds the lock of dir.
+func openFrozen(dir, scratch string, o badgerOptions) (b *badgerBackend, f found, err error) {
+	o = o.withDefaults()
+	if f, err = survey(dir, o, o.badger(dir)); err != nil {
+		return nil, f, err
+	}
+	if err := freeze(scratch, dir, f.logs); err != nil {
+		return nil, f, err
+	}
+	lock, err := lockDir(scratch)
+	if err != nil {
+		return nil, f, err
+	}
+	db, err := badger.OpenManaged(o.badger(scratch).WithReadOnly(true))
+	if err != nil {
+		return nil, f, errors.Join(err, lock.Close())
+	}
 	b = &badgerBackend{dir: dir, lock: lock, db: db}
 	b.last.Store(db.MaxVersion())
-	return b, nil
+	return b, f, nil
 }
 
 // Commit implements [backend].
@@ -189,6 +231,9 @@ func (b *badgerBackend) commit(ts uint64, writes []write) error {
 		}
 	}
 	b.broken = txn.CommitAt(ts, nil)
+	if b.broken == nil && b.sync {
+		b.broken = b.wal.sync()
+	}
 	return b.broken
 }
 
@@ -264,6 +309,7 @@ func (b *badgerBackend) Close() error {
 	if !b.gate.shut() {
 		return errClosed
 	}
+	b.wal.close()
 	if err := errors.Join(b.db.Close(), b.lock.Close()); err != nil {
 		return fmt.Errorf("engine: badger: close %s: %w", b.dir, err)
 	}
@@ -331,71 +377,95 @@ func (v *badgerView) Close() {
 	}
 }
 
-// checkDir refuses a database whose MANIFEST is missing: Badger would take it
-// for a new one and delete every table without a word. It also removes empty
-// write-ahead logs, which Badger leaves if it is killed while it deletes one
-// and then refuses to open.
-func checkDir(dir string, log *slog.Logger) error {
-	files, err := os.ReadDir(dir)
-	if err != nil {
-		return err
+// found is what stands in a directory before Badger opens it.
+type found struct {
+	last      uint64 // the last commit
+	tables    int
+	tablesEnd uint64 // the last commit in them
+	bytes     int64  // of them
+	empty     []string
+	logs      []logFile
+}
+
+// survey proves what Badger would not, and changes nothing: every block of every
+// table, that no commit is missing in its logs, and that its own files are whole.
+func survey(dir string, o badgerOptions, opts badger.Options) (f found, err error) {
+	if f.empty, err = checkDir(dir); err != nil {
+		return f, err
 	}
-	manifest := false
-	var data, empty []string
-	for _, f := range files {
-		switch ext := filepath.Ext(f.Name()); {
-		case f.Name() == badger.ManifestFilename:
-			manifest = true
-		case ext == ".sst" || ext == ".vlog" || ext == ".mem":
-			data = append(data, f.Name())
-			if info, err := f.Info(); err != nil {
-				return err
-			} else if ext == ".mem" && info.Size() == 0 {
-				empty = append(empty, f.Name())
-			}
-		}
+	if err := checkRegistry(dir); err != nil {
+		return f, err
 	}
-	if !manifest && len(data) > 0 {
-		return fmt.Errorf("the file %s is missing, but there is data (%d files, such as %s), which opening would delete: "+
-			"put %s back, or restore a backup, or move the directory away to start empty",
-			badger.ManifestFilename, len(data), data[0], badger.ManifestFilename)
+	registry, err := badger.OpenKeyRegistry(badger.KeyRegistryOptions{Dir: dir, ReadOnly: true, EncryptionKey: o.Key})
+	if err != nil { // the key is right: the identity has told so
+		return f, fmt.Errorf("%s is damaged, or of another store (%w): put an undamaged copy of it back, or restore a backup",
+			filepath.Join(dir, registryFile), err)
 	}
-	for _, name := range empty {
-		log.Warn("removing an empty write-ahead log, as a kill may leave behind", "dir", dir, "file", name)
-		if err := os.Remove(filepath.Join(dir, name)); err != nil {
-			return err
-		}
+	if err := f.verifyTables(dir, opts, registry); err != nil {
+		return f, err
 	}
-	return nil
+	dataKey := func(id uint64) ([]byte, error) {
+		key, err := registry.DataKey(id)
+		return key.GetData(), err
+	}
+	if err := checkValueLogs(dir, dataKey); err != nil {
+		return f, err
+	}
+	f.last = f.tablesEnd
+	if f.logs, err = checkLogs(dir, dataKey, f.last, o.Lossy); err != nil {
+		return f, err
+	}
+	for _, l := range f.logs {
+		f.last = max(f.last, l.last)
+	}
+	if f.last < o.Least {
+		return f, fmt.Errorf("it is at commit %d, but commit %d was acknowledged: it is an older copy, or files of it were lost; "+
+			"put the newest copy of the whole data directory back, or restore a backup", f.last, o.Least)
+	}
+	return f, nil
 }
 
 // verifyTables checks every block of every table against its checksum. Badger
 // can do so, too, but in goroutines of its own, where damage that breaks the
 // compression or an index is a panic that nobody can catch.
-func verifyTables(dir string, opts badger.Options) error {
-	f, err := os.Open(filepath.Join(dir, badger.ManifestFilename))
+func (f *found) verifyTables(dir string, opts badger.Options, keys *badger.KeyRegistry) error {
+	file, err := os.Open(filepath.Join(dir, manifestFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // a new database
 	}
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	manifest, _, err := badger.ReplayManifestFile(f, 0, opts)
+	defer file.Close()
+	manifest, end, err := badger.ReplayManifestFile(file, 0, opts)
 	if err != nil {
-		return fmt.Errorf("%s is damaged: %w: restore a backup", f.Name(), err)
+		return fmt.Errorf("%s is damaged: %w: restore a backup", file.Name(), err)
 	}
+	if err := checkManifestTail(file.Name(), end); err != nil {
+		return err
+	}
+	// Encrypted tables can be read through a cache only.
+	indexes, err := ristretto.NewCache(&ristretto.Config[uint64, *fb.TableIndex]{NumCounters: 64, MaxCost: 32 << 20, BufferItems: 64})
+	if err != nil {
+		return err
+	}
+	defer indexes.Close()
+	var damage []error
 	for id, t := range manifest.Tables {
 		name := table.NewFilename(id, dir)
-		if err := verifyTable(name, table.Options{Compression: t.Compression, BlockSize: opts.BlockSize}); err != nil {
-			return fmt.Errorf("table %s is damaged: %w: restore a backup", name, err)
+		o := table.Options{Compression: t.Compression, BlockSize: opts.BlockSize, IndexCache: indexes}
+		if o.DataKey, err = keys.DataKey(t.KeyID); err == nil {
+			err = f.verifyTable(name, o)
+		}
+		if err != nil && len(damage) < maxProblems {
+			damage = append(damage, fmt.Errorf("table %s is damaged: %w: restore a backup", name, err))
 		}
 	}
-	return nil
+	return errors.Join(damage...)
 }
 
 // verifyTable checks one table. Badger panics on some damage.
-func verifyTable(name string, opts table.Options) (err error) {
+func (f *found) verifyTable(name string, opts table.Options) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("it cannot be read (%.200v)", r)
@@ -409,6 +479,7 @@ func verifyTable(name string, opts table.Options) (err error) {
 	if err != nil {
 		return err
 	}
+	f.tables, f.bytes, f.tablesEnd = f.tables+1, f.bytes+t.Size(), max(f.tablesEnd, t.MaxVersion())
 	return errors.Join(t.VerifyChecksum(), t.Close(-1))
 }
 

@@ -5,84 +5,124 @@ import (
 	"sync/atomic"
 )
 
-// cachedValue is a value that is held in memory beside its record.
+// cachedValue is a value that is held in memory, and the record that it is of.
 type cachedValue struct {
+	rec   *record
 	bytes []byte
 	used  atomic.Bool // since the hand last came by
 }
 
 // cacheOverhead is about what a cached value costs beyond its bytes.
-const cacheOverhead = 64
+const cacheOverhead = 80
 
-// gone is the slot of a record that left the index: it is not cached again.
-const gone = -1
+// What a record's cached says: the place in the ring plus one, or
+const (
+	notCached = 0
+	gone      = -1 // the record left the index: it is not cached again
+)
 
-// cache bounds the memory of the values that records hold: a clock whose hand
-// drops what was not used since it last came by. Values that are not in the
-// cache are read from the backend.
+// cache bounds the values that are held in memory: a clock whose hand drops what
+// was not used since it last came by. Values that are not in it are read from
+// the backend. Readers look at the ring without a lock: a value that has just
+// moved is one that they do not find.
 type cache struct {
-	mu   sync.Mutex
 	max  int64
+	ring atomic.Pointer[ring]
+
+	mu   sync.Mutex
 	size int64
-	ring []*record
+	n    int // values in the ring, at its front
 	hand int
 }
 
-// add takes a record into the bound. Its value must be set already.
-func (c *cache) add(r *record) {
+type ring []atomic.Pointer[cachedValue]
+
+// get returns a record's value, if it is in memory.
+func (c *cache) get(r *record) ([]byte, bool) {
+	at, ring := int(r.cached.Load())-1, c.ring.Load()
+	if at < 0 || ring == nil || at >= len(*ring) {
+		return nil, false
+	}
+	v := (*ring)[at].Load()
+	if v == nil || v.rec != r {
+		return nil, false
+	}
+	if !v.used.Load() {
+		v.used.Store(true)
+	}
+	return v.bytes, true
+}
+
+// add takes in a value, unless it is there already.
+func (c *cache) add(v *cachedValue) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if r.slot == gone {
-		r.cached.Store(nil)
+	if v.rec.cached.Load() != notCached {
 		return
 	}
-	r.slot = int32(len(c.ring))
-	c.ring = append(c.ring, r)
-	c.size += int64(r.size) + cacheOverhead
-	for c.size > c.max && len(c.ring) > 0 {
+	c.put(c.n, v)
+	c.n++
+	c.size += int64(len(v.bytes)) + cacheOverhead
+	for c.size > c.max && c.n > 0 {
 		c.evictOne()
 	}
 }
 
-// fill caches a value that a reader fetched, unless another reader has.
+// put sets a place of the ring, which grows as it must.
+func (c *cache) put(at int, v *cachedValue) {
+	all := c.ring.Load()
+	if all == nil || at >= len(*all) {
+		larger := make(ring, max(1024, 2*at))
+		for i := range at {
+			larger[i].Store((*all)[i].Load())
+		}
+		all = &larger
+		c.ring.Store(all)
+	}
+	(*all)[at].Store(v)
+	v.rec.cached.Store(int32(at + 1))
+}
+
+// fill caches a value that a reader fetched.
 func (c *cache) fill(r *record, value []byte) {
 	if int64(len(value)) > c.max/64 {
 		return // one large value is not worth many small ones
 	}
-	if r.cached.CompareAndSwap(nil, &cachedValue{bytes: value}) {
-		c.add(r)
-	}
+	c.add(&cachedValue{rec: r, bytes: value})
 }
 
 // drop takes out the record of a key that was overwritten or deleted.
 func (c *cache) drop(r *record) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if r.slot != gone && int(r.slot) < len(c.ring) && c.ring[r.slot] == r {
-		c.remove(int(r.slot))
+	if at := int(r.cached.Load()) - 1; at >= 0 {
+		c.remove(at)
 	}
-	r.slot = gone
+	r.cached.Store(gone)
 }
 
 // clear drops everything: the records themselves were replaced.
 func (c *cache) clear() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, r := range c.ring {
-		r.slot = gone
-		r.cached.Store(nil)
+	for c.n > 0 {
+		r := c.at(c.n - 1).rec
+		c.remove(c.n - 1)
+		r.cached.Store(gone)
 	}
-	c.ring, c.size, c.hand = nil, 0, 0
+	c.ring.Store(nil)
+	c.hand = 0
 }
+
+func (c *cache) at(i int) *cachedValue { return (*c.ring.Load())[i].Load() }
 
 // evictOne moves the hand on until it has dropped a value.
 func (c *cache) evictOne() {
 	for {
-		if c.hand >= len(c.ring) {
+		if c.hand >= c.n {
 			c.hand = 0
 		}
-		v := c.ring[c.hand].cached.Load()
-		if v == nil || !v.used.Swap(false) {
+		if !c.at(c.hand).used.Swap(false) {
 			c.remove(c.hand)
 			return
 		}
@@ -90,24 +130,12 @@ func (c *cache) evictOne() {
 	}
 }
 
-func (c *cache) remove(slot int) {
-	r, last := c.ring[slot], len(c.ring)-1
-	c.ring[slot] = c.ring[last]
-	c.ring[slot].slot = int32(slot)
-	c.ring[last] = nil
-	c.ring = c.ring[:last]
-	c.size -= int64(r.size) + cacheOverhead
-	r.cached.Store(nil)
-}
-
-// value returns a record's value from memory.
-func (r *record) value() ([]byte, bool) {
-	v := r.cached.Load()
-	if v == nil {
-		return nil, false
-	}
-	if !v.used.Load() {
-		v.used.Store(true)
-	}
-	return v.bytes, true
+// remove takes a value out and puts the last one into its place.
+func (c *cache) remove(at int) {
+	v, last := c.at(at), c.at(c.n-1)
+	c.size -= int64(len(v.bytes)) + cacheOverhead
+	c.n--
+	c.put(at, last)
+	(*c.ring.Load())[c.n].Store(nil)
+	v.rec.cached.Store(notCached)
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"strings"
 
 	"github.com/settkv/sett/codec"
 )
@@ -47,6 +46,7 @@ type checker struct {
 	s        *store
 	st       *state
 	view     view
+	report   CheckReport // of what is stored
 	problems []string
 }
 
@@ -63,10 +63,21 @@ func (c *checker) run() {
 		c.fail("readers see commit %d, the backend has %d", c.st.commit, c.st.backend.Last())
 	}
 	c.meta()
+	c.stored()
 	c.records()
 	c.outbox()
 	c.ids()
 	c.cache()
+}
+
+// stored proves what CheckDir does.
+func (c *checker) stored() {
+	id := c.s.identity.get()
+	stored := storedCheck{dir: c.s.identity.dir, id: &id, backend: c.st.backend, report: &c.report}
+	stored.run()
+	for _, problem := range c.report.Problems {
+		c.fail("stored: %s", problem)
+	}
 }
 
 func (c *checker) meta() {
@@ -87,22 +98,14 @@ func (c *checker) meta() {
 // records compares the index of readers and of the writer with the backend.
 func (c *checker) records() {
 	var keys, inst int64
-	revisions := map[uint64]string{}
 	c.st.index.Scan(func(i item) bool {
 		if isKey(i.path) {
 			keys++
 		} else {
 			inst++
 		}
-		if own, ok := c.s.machine.index.Get(i); !ok || own.rec != i.rec {
+		if own, ok := c.s.machine.index.Get(i.path); !ok || own.rec != i.rec {
 			c.fail("%q: the writer has another record than readers", i.path)
-		}
-		if other, twice := revisions[i.rec.revision]; twice {
-			c.fail("%q and %q have the same revision %d", i.path, other, i.rec.revision)
-		}
-		revisions[i.rec.revision] = i.path
-		if i.rec.created == 0 || i.rec.created > i.rec.revision || i.rec.revision > c.st.counters.revision {
-			c.fail("%q: created %d, revision %d, the store is at %d", i.path, i.rec.created, i.rec.revision, c.st.counters.revision)
 		}
 		c.record(i)
 		return true
@@ -113,17 +116,7 @@ func (c *checker) records() {
 	if n := c.s.machine.index.Len(); n != c.st.index.Len() {
 		c.fail("the writer has %d records, readers %d", n, c.st.index.Len())
 	}
-	stored := 0
-	_ = c.view.Scan(nil, func(key, _ []byte) error {
-		switch prefix, _, _ := strings.Cut(string(key), ":"); prefix {
-		case "kv", "svc":
-			stored++
-		case "out", "ids", metaKey:
-		default:
-			c.fail("the backend has the key %q", key)
-		}
-		return nil
-	})
+	stored := int(c.report.Keys + c.report.Instances)
 	if stored != c.st.index.Len() {
 		c.fail("the backend has %d records, the index %d", stored, c.st.index.Len())
 	}
@@ -147,8 +140,8 @@ func (c *checker) record(i item) {
 		if r.ExpiresAtMs != i.rec.expires() {
 			c.fail("%q: stored deadline %d, the index has %d", i.path, r.ExpiresAtMs, i.rec.expires())
 		}
-		if v := i.rec.cached.Load(); v != nil && !bytes.Equal(v.bytes, r.Value) {
-			c.fail("%q: cached %q, stored %q", i.path, v.bytes, r.Value)
+		if v, ok := c.s.cache.get(i.rec); ok && !bytes.Equal(v, r.Value) {
+			c.fail("%q: cached %q, stored %q", i.path, v, r.Value)
 		}
 		return
 	}
@@ -220,18 +213,8 @@ func (c *checker) part(p *part) (begins bool) {
 	}
 	revision := p.first
 	for i, e := range events {
-		var change codec.Change
-		if err := codec.Decode(e.Payload, &change); err != nil {
-			c.fail("event %d: %v", e.Revision, err)
-		}
-		if e.Revision != revision || change.Revision != revision || change.CommitRevision < revision {
-			c.fail("event %d says %+v, want revision %d", e.Revision, change, revision)
-		}
 		if p.events != nil && (e.Name != p.events[i].Name || !bytes.Equal(e.Payload, p.events[i].Payload)) {
 			c.fail("event %d is in memory as %q, stored as %q", revision, p.events[i].Payload, e.Payload)
-		}
-		if name := change.Key + change.Name + change.Reason; e.Name != name || e.ID != change.ID {
-			c.fail("event %d is addressed to %q %q, it is about %q %q", revision, e.Name, e.ID, name, change.ID)
 		}
 		revision++
 	}
@@ -281,10 +264,18 @@ func (c *checker) cache() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var size int64
-	for slot, r := range k.ring {
-		size += int64(r.size) + cacheOverhead
-		if int(r.slot) != slot || r.cached.Load() == nil {
-			c.fail("cache slot %d holds a record of slot %d, cached: %v", slot, r.slot, r.cached.Load() != nil)
+	for i := range k.n {
+		v := k.at(i)
+		size += int64(v.rec.size) + cacheOverhead
+		if int(v.rec.cached.Load()) != i+1 || int(v.rec.size) != len(v.bytes) {
+			c.fail("place %d of the cache holds %d bytes of a record of place %d and %d bytes", i, len(v.bytes), v.rec.cached.Load()-1, v.rec.size)
+		}
+	}
+	if ring := k.ring.Load(); ring != nil {
+		for i := k.n; i < len(*ring); i++ {
+			if (*ring)[i].Load() != nil {
+				c.fail("place %d of the cache holds a value, though only %d do", i, k.n)
+			}
 		}
 	}
 	if size != k.size || size > max(k.max, 0) {
@@ -292,12 +283,12 @@ func (c *checker) cache() {
 	}
 	held := 0
 	c.st.index.Scan(func(i item) bool {
-		if isKey(i.path) && i.rec.cached.Load() != nil {
+		if isKey(i.path) && i.rec.cached.Load() > 0 {
 			held++
 		}
 		return true
 	})
-	if held != len(k.ring) {
-		c.fail("records hold %d values, the cache counts %d", held, len(k.ring))
+	if held != k.n {
+		c.fail("records hold %d values, the cache counts %d", held, k.n)
 	}
 }

@@ -181,11 +181,11 @@ func (m *machine) set(path string, c *codec.Set) (codec.Reply, error) {
 
 // previous is what return_previous returns.
 func (m *machine) previous(path string, rec *record) (*codec.Entry, error) {
-	value, err := m.value(path, rec)
+	value, err := m.value(path)
 	if err != nil {
 		return nil, err
 	}
-	e := item{path, rec}.entry()
+	e := item{path: path, rec: rec}.entry()
 	e.Value = value
 	return &e, nil
 }
@@ -223,7 +223,7 @@ func (m *machine) touch(path string, c *codec.Touch) (codec.Reply, error) {
 	if ttl == 0 && old.expires() == 0 {
 		return reply, nil
 	}
-	value, err := m.value(path, old)
+	value, err := m.value(path)
 	if err != nil {
 		return nil, err
 	}
@@ -238,7 +238,7 @@ func (m *machine) increment(path string, c *codec.Increment) (codec.Reply, error
 	rec := &record{life: newLife(c.TTLMs, deadline(m.nowMs, c.TTLMs))}
 	if existed {
 		rec.created, rec.life = old.created, old.life
-		value, err := m.value(path, old)
+		value, err := m.value(path)
 		if err != nil {
 			return nil, err
 		}
@@ -277,7 +277,7 @@ func (m *machine) clear(c *codec.Clear) (codec.Reply, error) {
 // command can remove and announce.
 func (m *machine) below(prefix string, limit int) (paths []string, more bool) {
 	room := codec.MaxEvents
-	m.index.Ascend(item{path: prefix}, func(i item) bool {
+	m.index.Ascend(prefix, func(i item) bool {
 		if !strings.HasPrefix(i.path, prefix) {
 			return false
 		}
@@ -318,7 +318,7 @@ func (m *machine) putInstance(path string, rec *record) uint64 {
 	in := rec.life.instance
 	revision := m.put(path, rec, codec.Append(nil, codec.Msgpack, in),
 		codec.Change{Op: codec.OpRegister, Name: in.Name, ID: in.ID})
-	shown := item{path, rec}.instance()
+	shown := item{path: path, rec: rec}.instance()
 	m.changes[len(m.changes)-1].Instance = &shown
 	return revision
 }
@@ -338,7 +338,7 @@ func (m *machine) renewInMemory(path string, rec *record) {
 		return
 	}
 	if rec.life.renewedMs.Swap(deadline(m.nowMs, rec.ttl())) == 0 {
-		m.beat(item{path, rec})
+		m.beat(item{path: path, rec: rec})
 	}
 }
 

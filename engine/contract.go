@@ -62,7 +62,7 @@ func (s *store) GetService(name string) ([]byte, error) {
 	path := instancePath(name, name)
 	var data []byte
 	err := s.look(func(st *state, now int64) (bool, error) {
-		found, ok := st.index.Get(item{path: path})
+		found, ok := st.index.Get(path)
 		if !ok || found.rec.dead(now) {
 			return ok, notFound(path)
 		}

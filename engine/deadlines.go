@@ -80,7 +80,7 @@ func (d *deadlines) drop(old *record, visible *snapshot) {
 		return
 	}
 	e := old.life.due
-	if found, ok := visible.Get(item{path: e.path}); ok && found.rec.life != nil && found.rec.life.due == e && found.rec.expires() != 0 {
+	if found, ok := visible.Get(e.path); ok && found.rec.life != nil && found.rec.life.due == e && found.rec.expires() != 0 {
 		return
 	}
 	d.mu.Lock()
@@ -106,7 +106,7 @@ func (d *deadlines) take(visible func() *snapshot, nowMs int64) (dead []item, ne
 		if e.at > nowMs {
 			return dead, e.at
 		}
-		found, ok := index.Get(item{path: e.path})
+		found, ok := index.Get(e.path)
 		switch {
 		case !ok || found.rec.life == nil || found.rec.life.due != e || found.rec.expires() == 0:
 			heap.Pop(&d.heap) // gone, or it has no deadline any more
@@ -287,7 +287,7 @@ func (s *store) visible() *snapshot { return s.state.Load().index }
 func (s *store) putBack(proposed []item) {
 	index := s.visible()
 	for _, i := range proposed {
-		if found, ok := index.Get(item{path: i.path}); ok && found.rec.life != nil && found.rec.life.due == i.rec.life.due {
+		if found, ok := index.Get(i.path); ok && found.rec.life != nil && found.rec.life.due == i.rec.life.due {
 			s.deadlines.schedule(found.rec)
 		}
 	}

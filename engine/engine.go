@@ -173,6 +173,9 @@ type Maintenance interface {
 	Err() error
 	// Gauges says what the store has at this moment.
 	Gauges() Gauges
+	// Secret derives a key of 32 bytes from the store's own, for one purpose:
+	// always the same. It is nil where the store is not encrypted.
+	Secret(purpose string) []byte
 	// Close applies what was submitted, answers it, ends all background work
 	// and closes the data. Closing again does nothing.
 	Close() error

@@ -1,11 +1,13 @@
 package engine
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -36,6 +38,8 @@ type identity struct {
 	// runs that has them in memory.
 	NoSync bool   `json:"no_sync,omitempty"`
 	Boot   string `json:"boot,omitempty"`
+	// Encryption holds the key of an encrypted store.
+	Encryption *sealedKey `json:"encryption,omitempty"`
 }
 
 // reserveStep is how many revisions are reserved at once.
@@ -129,8 +133,8 @@ func readIdentity(dir string) (identity, error) {
 		return identity{}, fmt.Errorf("engine: %w", err)
 	}
 	var id identity
-	if err := json.Unmarshal(data, &id); err != nil || id.StoreID == "" {
-		return identity{}, fmt.Errorf("engine: %s is damaged; restore the data directory from a backup", path)
+	if err := json.Unmarshal(data, &id); err != nil || id.StoreID == "" || !wholeFile(data) {
+		return identity{}, fmt.Errorf("engine: %s is damaged; put a copy of it back, or restore the data directory from a backup", path)
 	}
 	if id.Format != formatVersion {
 		return id, fmt.Errorf("engine: %s has format %d, this program reads %d; use the sett that wrote it", dir, id.Format, formatVersion)
@@ -156,14 +160,54 @@ func (id identity) save(dir string) error {
 		return err
 	}
 	return writeFile(filepath.Join(dir, identityFile), func(f *os.File) error {
-		_, err := f.Write(append(data, '\n'))
+		_, err := f.Write(appendFileSum(data))
 		return err
 	})
 }
 
+// appendFileSum adds a last field to a JSON object: the CRC-32C of what stood there
+// before. A line feed ends the file.
+func appendFileSum(object []byte) []byte {
+	sum := crc32.Checksum(object, castagnoli)
+	return fmt.Appendf(object[:len(object)-1:len(object)-1], `%s%d}`+"\n", fileSum, sum)
+}
+
+// wholeFile reports whether a file that appendFileSum made is as it was. One
+// without a sum, as the first versions wrote it, counts as whole.
+func wholeFile(data []byte) bool {
+	at := bytes.LastIndex(data, []byte(fileSum))
+	if at < 0 {
+		return true
+	}
+	sum := crc32.Checksum(append(data[:at:at], '}'), castagnoli)
+	return string(data[at:]) == fmt.Sprintf("%s%d}\n", fileSum, sum)
+}
+
+const fileSum = `,"sum":`
+
+// least is the commit that its data must have reached, if nothing was lost that
+// may not be lost.
+func (id *identity) least() uint64 {
+	if id.Fresh || id.NoSync {
+		return 0
+	}
+	return id.Committed
+}
+
+// lossy says that the last commits may be gone, also out of order: they were not
+// synced, and the system that had them in memory was started again.
+func (id *identity) lossy() bool { return id.NoSync && id.Boot != bootID() }
+
+// hasData tells whether a directory holds data of a store, or what is left of
+// them.
 func hasData(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, storeDir, "MANIFEST"))
-	return err == nil
+	store := filepath.Join(dir, storeDir)
+	if _, err := os.Stat(filepath.Join(store, manifestFile)); err == nil {
+		return true
+	}
+	tables, _ := namesOf(store, ".sst")
+	logs, _ := namesOf(store, ".mem")
+	return len(tables)+len(logs) > 0
 }
 
 // writeFile makes a file appear whole or not at all, also through a power

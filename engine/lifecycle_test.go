@@ -85,7 +85,7 @@ func TestADataDirectoryThatLostSomethingIsRefused(t *testing.T) {
 		says string
 	}{
 		"no identity": {func(t *testing.T, dir string) { remove(t, filepath.Join(dir, identityFile)) }, "identity is gone"},
-		"no manifest": {func(t *testing.T, dir string) { remove(t, filepath.Join(dir, storeDir, "MANIFEST")) }, "is gone"},
+		"no manifest": {func(t *testing.T, dir string) { remove(t, filepath.Join(dir, storeDir, "MANIFEST")) }, "MANIFEST is missing"},
 		"no store":    {func(t *testing.T, dir string) { remove(t, filepath.Join(dir, storeDir)) }, "is gone"},
 		"a torn identity": {func(t *testing.T, dir string) {
 			writeTo(t, filepath.Join(dir, identityFile), `{"store_id":`)

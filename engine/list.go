@@ -54,9 +54,9 @@ func (w *walk) run(at *cursor) {
 	for again := true; again; {
 		again, w.skip = false, ""
 		if w.r.Reverse {
-			w.st.index.Descend(item{path: w.end(prefix, at)}, visit)
+			w.st.index.Descend(w.end(prefix, at), visit)
 		} else {
-			w.st.index.Ascend(item{path: from}, visit)
+			w.st.index.Ascend(from, visit)
 		}
 		if w.skip != "" && w.err == nil && w.reply.Next == "" {
 			// Jump over the keys that the common prefix stands for.

@@ -16,7 +16,7 @@ type machine struct {
 	counters counters
 	encoding codec.Encoding
 	dedup    *dedup
-	// fetch reads the value of a record that is not in memory.
+	// fetch reads the value of a record that was committed.
 	fetch func(item) ([]byte, error)
 	// beat notes an instance that was renewed from memory.
 	beat func(item)
@@ -27,7 +27,6 @@ type machine struct {
 	arena   arena
 	writes  []write
 	events  []codec.Event  // encoded
-	fresh   []*record      // with values that the cache must take in
 	stale   []*record      // overwritten or gone
 	lives   []*record      // with a deadline, to be scheduled once they are visible
 	paths   []string       // of the command in progress: what it names
@@ -67,7 +66,7 @@ func (m *machine) begin(nowMs int64) {
 	m.nowMs = max(nowMs, m.counters.nowMs)
 	m.counters.nowMs = m.nowMs
 	m.arena.reset()
-	m.writes, m.fresh, m.stale = m.writes[:0], m.fresh[:0], m.stale[:0]
+	m.writes, m.stale = m.writes[:0], m.stale[:0]
 	m.events = m.events[:0]
 	m.dedup.begin(m.nowMs)
 }
@@ -110,12 +109,12 @@ func remembered(cmd codec.Command, before, after mark) bool {
 
 // mark is a point to go back to.
 type mark struct {
-	counters                                             counters
-	writes, events, fresh, stale, lives, changes, undone int
+	counters                                      counters
+	writes, events, stale, lives, changes, undone int
 }
 
 func (m *machine) mark() mark {
-	return mark{m.counters, len(m.writes), len(m.events), len(m.fresh), len(m.stale), len(m.lives), len(m.changes), len(m.undo)}
+	return mark{m.counters, len(m.writes), len(m.events), len(m.stale), len(m.lives), len(m.changes), len(m.undo)}
 }
 
 // rollback takes back everything since a mark. The deadlines that the command
@@ -123,14 +122,14 @@ func (m *machine) mark() mark {
 func (m *machine) rollback(to mark) {
 	for i := len(m.undo) - 1; i >= to.undone; i-- {
 		if u := m.undo[i]; u.rec == nil {
-			m.index.Delete(u)
+			m.index.Delete(u.path)
 		} else {
 			m.index.Set(u)
 		}
 	}
 	m.counters = to.counters
 	m.writes, m.events = m.writes[:to.writes], m.events[:to.events]
-	m.fresh, m.stale, m.lives = m.fresh[:to.fresh], m.stale[:to.stale], m.lives[:to.lives]
+	m.stale, m.lives = m.stale[:to.stale], m.lives[:to.lives]
 	m.changes, m.undo = m.changes[:to.changes], m.undo[:to.undone]
 	// What was met stands: it is announced as a command of its own.
 	_ = m.encode(len(m.changes))
@@ -138,7 +137,7 @@ func (m *machine) rollback(to mark) {
 
 // get returns a live record.
 func (m *machine) get(path string) (*record, bool) {
-	found, ok := m.index.Get(item{path: path})
+	found, ok := m.index.Get(path)
 	return found.rec, ok
 }
 
@@ -159,13 +158,13 @@ func (m *machine) put(path string, rec *record, value []byte, change codec.Chang
 // store puts a record into the index and among the writes.
 func (m *machine) store(path string, rec *record, value []byte) (old *record) {
 	rec.size = uint32(len(value))
+	i := item{path: path, rec: rec}
 	if rec.life == nil || rec.life.instance == nil {
-		rec.cached.Store(&cachedValue{bytes: value})
-		m.fresh = append(m.fresh, rec)
+		i.fresh = &cachedValue{rec: rec, bytes: value}
 	}
-	before, replaced := m.index.Set(item{path, rec})
+	before, replaced := m.index.Set(i)
 	m.timed(path, rec, before.rec)
-	m.undo = append(m.undo, item{path, before.rec})
+	m.undo = append(m.undo, item{path, before.rec, before.fresh})
 	if replaced {
 		m.stale = append(m.stale, before.rec)
 	} else {
@@ -196,7 +195,7 @@ func (m *machine) timed(path string, rec, before *record) {
 // remove takes a record out, as a change that is announced.
 func (m *machine) remove(path string, change codec.Change) uint64 {
 	revision := m.next()
-	before, ok := m.index.Delete(item{path: path})
+	before, ok := m.index.Delete(path)
 	if !ok {
 		panic("engine: removed what was not there: " + path)
 	}
@@ -359,12 +358,13 @@ func conditionPath(c *codec.Condition) string {
 	return instancePath(c.Name, c.ID)
 }
 
-// value is the present value of a key's record.
-func (m *machine) value(path string, rec *record) ([]byte, error) {
-	if v, ok := rec.value(); ok {
-		return v, nil
+// value is the present value of a key.
+func (m *machine) value(path string) ([]byte, error) {
+	i, _ := m.index.Get(path)
+	if i.fresh != nil {
+		return i.fresh.bytes, nil
 	}
-	return m.fetch(item{path, rec})
+	return m.fetch(i)
 }
 
 // seal ends the group: the outbox, the message ids and the counters join its

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"path/filepath"
 
 	"github.com/settkv/sett/codec"
 )
@@ -15,6 +16,7 @@ type meta struct {
 	nowMs     uint64
 	announced uint64 // every change up to here was announced
 	clean     uint64 // how the store was left: 0 (in use), leftClosed or leftRestored
+	store     string // whose they are; "": whose directory it is
 }
 
 const (
@@ -29,7 +31,7 @@ func (m *meta) fields() []*uint64 {
 // metaWrite is the write of a commit that keeps the counters.
 func (s *store) metaWrite(clean bool) write {
 	c := &s.machine.counters
-	m := meta{revision: c.revision, epoch: c.epoch, nowMs: uint64(c.nowMs), announced: s.outbox.lastAnnounced()}
+	m := meta{revision: c.revision, epoch: c.epoch, nowMs: uint64(c.nowMs), announced: s.outbox.lastAnnounced(), store: s.identity.StoreID}
 	if clean {
 		m.clean = leftClosed
 	}
@@ -41,6 +43,7 @@ func (m *meta) write() write {
 	for _, field := range m.fields() {
 		data = binary.AppendUvarint(data, *field)
 	}
+	data = append(data, m.store...)
 	return write{key: []byte(metaKey), value: codec.Seal(data, []byte(metaKey))}
 }
 
@@ -70,5 +73,16 @@ func readMeta(b backend) (m meta, fresh bool, err error) {
 		}
 		*field, data = n, data[size:]
 	}
+	m.store = string(data)
 	return m, false, nil
+}
+
+// belongs refuses data in the directory of another store.
+func (m *meta) belongs(dir string, id *identity) error {
+	if m.store == "" || m.store == id.StoreID {
+		return nil
+	}
+	return fmt.Errorf("engine: the data in %s are of store %s, but %s says %s: files of two stores were mixed; "+
+		"put the whole data directory of one of them back, or restore a backup",
+		filepath.Join(dir, storeDir), m.store, filepath.Join(dir, identityFile), id.StoreID)
 }

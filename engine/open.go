@@ -62,7 +62,12 @@ func (s *store) openBackend() (backend, error) {
 	if err := roomToOpen(dir); err != nil {
 		return nil, err
 	}
-	b, err := openBadger(filepath.Join(dir, storeDir), badgerOptions{NoSync: s.options.NoSync, Logger: s.log})
+	if s.key, err = s.identity.unlock(dir, s.options.EncryptionKey); err != nil {
+		return nil, err
+	}
+	o := s.badgerOptions()
+	o.Least, o.Lossy = s.identity.least(), s.identity.lossy()
+	b, err := openBadger(filepath.Join(dir, storeDir), o)
 	if err != nil {
 		return nil, err
 	}
@@ -76,10 +81,19 @@ func (s *store) openBackend() (backend, error) {
 	return b, nil
 }
 
+func (s *store) badgerOptions() badgerOptions {
+	return badgerOptions{
+		NoSync: s.options.NoSync, Logger: s.log, Key: secret(s.key, badgerSecret), KeyRotation: s.options.encryptionRotation(),
+	}
+}
+
 // start loads what the backend holds and commits that the store is in use.
 func (s *store) start(b backend) error {
 	m, fresh, err := readMeta(b)
 	if err != nil {
+		return err
+	}
+	if err := m.belongs(s.options.Dir, &s.identity.identity); err != nil {
 		return err
 	}
 	s.clock = newClock(s.options.Now, s.options.After, int64(m.nowMs))
@@ -125,6 +139,9 @@ func (s *store) start(b backend) error {
 func (s *store) load(b backend, stored meta) error {
 	m := newMachine(s.options.FeedEncoding)
 	m.fetch = func(i item) ([]byte, error) {
+		if value, ok := s.cache.get(i.rec); ok {
+			return value, nil
+		}
 		st := s.state.Load()
 		v := st.backend.View(st.commit)
 		defer v.Close()
@@ -138,17 +155,18 @@ func (s *store) load(b backend, stored meta) error {
 	v := b.View(b.Last())
 	defer v.Close()
 	now := s.clock.ms()
+	var paths carver
 	for _, prefix := range []string{kvPrefix, svcPrefix} {
 		err := v.Scan([]byte(prefix), func(key, value []byte) error {
 			rec, err := loadRecord(key, value, &stored, now)
 			if err != nil {
 				return err
 			}
-			path := string(key)
-			m.index.Load(item{path, rec})
+			path := paths.string(key)
+			m.index.Load(item{path: path, rec: rec})
 			m.timed(path, rec, nil)
 			if rec.life != nil && rec.life.renewedMs.Load() != 0 {
-				m.beat(item{path, rec}) // so that its grace is written
+				m.beat(item{path: path, rec: rec}) // so that its grace is written
 			}
 			m.count(path, 1)
 			return nil

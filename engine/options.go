@@ -25,6 +25,16 @@ type Options struct {
 	// NoSync acknowledges before the disk has the data: faster, and a power
 	// loss may then lose acknowledged writes. A killed process loses none.
 	NoSync bool
+	// EncryptionKey, of 16, 24 or 32 random bytes, encrypts all that is written
+	// to the disk, backups too. nil: nothing is encrypted. It is needed again
+	// whenever the store is opened; a store is encrypted from its beginning or
+	// never. A memory engine takes none.
+	EncryptionKey []byte
+	// EncryptionRotation is how long Badger uses one of its own data keys, which
+	// the encryption key protects. 0: a week.
+	EncryptionRotation time.Duration
+	// PlainBackups has an encrypted store write backups that anyone can read.
+	PlainBackups bool
 	// FeedEncoding is that of the events in the outbox. JSON costs more bytes
 	// and reads everywhere; Msgpack is the zero value.
 	FeedEncoding codec.Encoding
@@ -68,12 +78,20 @@ type Options struct {
 
 // Validate says what is wrong with the options, if anything.
 func (o *Options) Validate() error {
+	if o.EncryptionKey != nil {
+		if err := CheckKey(o.EncryptionKey); err != nil {
+			return fmt.Errorf("engine: %w", err)
+		}
+	}
 	switch o.Kind {
 	case "", Badger:
 		if o.Dir == "" {
 			return fmt.Errorf("engine: a badger engine needs a data directory")
 		}
 	case Memory:
+		if o.EncryptionKey != nil {
+			return fmt.Errorf("engine: a memory engine writes nothing that could be encrypted")
+		}
 	default:
 		return fmt.Errorf("engine: unknown engine %q; it is %s or %s", o.Kind, Badger, Memory)
 	}
@@ -99,6 +117,18 @@ func (o *Options) queueBytes() int    { return orDefault(o.QueueBytes, 64<<20) }
 func (o *Options) cacheBytes() int64  { return orDefault(o.CacheBytes, 64<<20) }
 func (o *Options) outboxMax() int64   { return orDefault(o.OutboxMax, 1<<30) }
 func (o *Options) outboxKeep() int64  { return orDefault(o.OutboxKeep, 1<<30) }
+
+// backupKey encrypts backups; nil: they are not.
+func (o *Options) backupKey() []byte {
+	if o.PlainBackups {
+		return nil
+	}
+	return o.EncryptionKey
+}
+
+func (o *Options) encryptionRotation() time.Duration {
+	return orDefault(o.EncryptionRotation, 7*24*time.Hour)
+}
 
 func (o *Options) gcInterval() time.Duration { return orDefault(o.GCInterval, 5*time.Minute) }
 

@@ -75,7 +75,7 @@ type values struct {
 }
 
 func (v *values) get(i item) ([]byte, error) {
-	if value, ok := i.rec.value(); ok {
+	if value, ok := v.s.cache.get(i.rec); ok {
 		return value, nil
 	}
 	if v.view == nil {
@@ -123,7 +123,7 @@ func (s *store) ReadKey(r *codec.Get) (*codec.GetReply, error) {
 	reply := &codec.GetReply{}
 	path := keyPath(r.Key)
 	err := s.look(func(st *state, now int64) (bool, error) {
-		found, ok := st.index.Get(item{path: path})
+		found, ok := st.index.Get(path)
 		if !ok || found.rec.dead(now) {
 			return ok, notFound(path)
 		}
@@ -152,7 +152,7 @@ func (s *store) ReadKeys(r *codec.BatchGet, fit codec.Fit) (*codec.BatchGetReply
 		defer v.close()
 		room := newRoom(fit)
 		for _, key := range r.Keys {
-			found, ok := st.index.Get(item{path: keyPath(key)})
+			found, ok := st.index.Get(keyPath(key))
 			if !ok || found.rec.dead(now) {
 				leftOut = leftOut || ok
 				continue

@@ -51,7 +51,7 @@ func (s *store) ReadService(r *codec.GetService, fit codec.Fit) (*codec.GetServi
 // order. Without pick it stops one behind the limit.
 func matching(st *state, r *codec.GetService, after string, now int64) (matches []item, leftOut bool) {
 	prefix := instancesPath(r.Name)
-	st.index.Ascend(item{path: prefix + max(after, r.ID)}, func(i item) bool {
+	st.index.Ascend(prefix+max(after, r.ID), func(i item) bool {
 		if !strings.HasPrefix(i.path, prefix) || r.Pick == "" && int64(len(matches)) > r.Limit {
 			return false
 		}
@@ -154,7 +154,7 @@ func names(st *state, r *codec.ListServices, after string, now int64, room room)
 	if after != "" {
 		from = svcPrefix + after + "\x01" // behind all instances of that name
 	}
-	st.index.Ascend(item{path: from}, func(i item) bool {
+	st.index.Ascend(from, func(i item) bool {
 		if !strings.HasPrefix(i.path, prefix) {
 			return false
 		}

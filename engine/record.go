@@ -17,14 +17,13 @@ const (
 )
 
 // record is what the index holds of a live key or instance: all but its value.
-// It is never changed once it is in the index, but for the cached value.
+// It is never changed once it is in the index, but for the cache's own field.
 type record struct {
 	revision uint64
-	created  uint64 // the revision that created it
-	life     *life  // nil: a key that never expires
-	size     uint32 // of the value, bytes
-	slot     int32  // of the value in the cache; the cache's own
-	cached   atomic.Pointer[cachedValue]
+	created  uint64       // the revision that created it
+	life     *life        // nil: a key that never expires
+	size     uint32       // of the value, bytes
+	cached   atomic.Int32 // where the cache has the value
 }
 
 // life is what only records with a deadline, and instances, have.

@@ -24,7 +24,7 @@ func (s *store) Restore(path string) error {
 	}
 	s.restoring.Lock()
 	defer s.restoring.Unlock()
-	f, err := openBackup(path)
+	f, err := openBackup(path, s.options.EncryptionKey)
 	if err != nil {
 		return err
 	}
@@ -33,7 +33,7 @@ func (s *store) Restore(path string) error {
 	if err != nil {
 		return restoreError(path, err)
 	}
-	info, err := fillBackend(b, f, s.state.Load().commit+1)
+	info, err := fillBackend(b, f, s.options.EncryptionKey, s.state.Load().commit+1)
 	if err != nil {
 		return restoreError(path, errors.Join(err, b.Close()))
 	}
@@ -56,12 +56,12 @@ func restoreError(path string, err error) error {
 }
 
 // openBackup opens a file that is a whole backup, at its beginning.
-func openBackup(path string) (*os.File, error) {
+func openBackup(path string, master []byte) (*os.File, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("engine: restore: %w", err)
 	}
-	_, err = VerifyBackup(f)
+	_, err = VerifyBackupKey(f, master)
 	if err == nil {
 		_, err = f.Seek(0, io.SeekStart)
 	}
@@ -115,7 +115,7 @@ func nextCommit(b backend, used uint64) uint64 { return max(b.Last(), used) + 1 
 
 // fillBackend commits the records of a backup in groups, the first of them
 // under a number. The backend is good for nothing before its counters follow.
-func fillBackend(b backend, f io.Reader, first uint64) (BackupInfo, error) {
+func fillBackend(b backend, f io.Reader, master []byte, first uint64) (BackupInfo, error) {
 	var writes []write
 	size := 0
 	flush := func() error {
@@ -125,7 +125,7 @@ func fillBackend(b backend, f io.Reader, first uint64) (BackupInfo, error) {
 		defer func() { writes, size = writes[:0], 0 }()
 		return b.Commit(nextCommit(b, first-1), writes)
 	}
-	info, err := readBackup(f, func(key, value []byte) error {
+	info, err := readBackup(f, master, func(key, value []byte) error {
 		writes = append(writes, write{key: bytes.Clone(key), value: bytes.Clone(value)})
 		if size += len(key) + len(value); size < groupBytes && len(writes) < groupCommands {
 			return nil
@@ -151,7 +151,7 @@ func (s *store) newBackend() (backend, swapper, error) {
 	if err := removeLeftovers(current); err != nil {
 		return nil, nil, err
 	}
-	options := badgerOptions{NoSync: s.options.NoSync, Logger: s.log}
+	options := s.badgerOptions()
 	b, err := openBadger(current+restoringSuffix, options)
 	if err != nil {
 		return nil, nil, err

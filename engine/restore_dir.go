@@ -26,22 +26,36 @@ type RestoreInfo struct {
 	Lost string `wire:"lost,omitempty"`
 }
 
+// RestoreOptions say how [RestoreDir] reads a backup and what it writes.
+type RestoreOptions struct {
+	// Replace has it remove the store that the directory holds.
+	Replace bool
+	// EncryptionKey is that of the store in the directory, or of the one that
+	// is made there. nil: it is not encrypted.
+	EncryptionKey []byte
+	// BackupKey is that of the backup. nil: EncryptionKey.
+	BackupKey []byte
+}
+
 // RestoreDir puts a backup into the data directory of a store that does not
-// run: one that holds no store, or with replace in the place of what is there,
+// run: one that holds no store, or with Replace in the place of what is there,
 // all or nothing and never merged. It reads the file whole and refuses a
 // damaged one before it touches anything; it refuses a directory that a running
 // store uses. Killed at any moment it leaves the old store or the new one.
 //
 // The next opening begins a new epoch ([codec.ReasonRestored]) at a revision
 // above those of the backup and of what was replaced.
-func RestoreDir(path, dir string, replace bool) (RestoreInfo, error) {
-	f, err := openBackup(path)
+func RestoreDir(path, dir string, o RestoreOptions) (RestoreInfo, error) {
+	if o.BackupKey == nil {
+		o.BackupKey = o.EncryptionKey
+	}
+	f, err := openBackup(path, o.BackupKey)
 	if err != nil {
 		return RestoreInfo{}, err
 	}
 	defer f.Close()
-	d := dirRestore{dir: dir, current: filepath.Join(dir, storeDir)}
-	if err := d.restore(f, replace); err != nil {
+	d := dirRestore{dir: dir, current: filepath.Join(dir, storeDir), options: o}
+	if err := d.restore(f); err != nil {
 		return RestoreInfo{}, restoreError(path, err)
 	}
 	return d.info, nil
@@ -50,6 +64,8 @@ func RestoreDir(path, dir string, replace bool) (RestoreInfo, error) {
 // dirRestore is one run of [RestoreDir].
 type dirRestore struct {
 	dir, current string
+	options      RestoreOptions
+	key          []byte   // of an encrypted store
 	lock         *os.File // of current: no store opens it meanwhile
 	id           identity // of the directory; without a store id it has none
 	old          meta     // of what is there, as far as it can be read
@@ -57,12 +73,15 @@ type dirRestore struct {
 	info         RestoreInfo
 }
 
-func (d *dirRestore) restore(f *os.File, replace bool) error {
+func (d *dirRestore) restore(f *os.File) error {
 	if err := d.take(); err != nil {
 		return err
 	}
 	defer func() { _ = d.lock.Close() }()
-	if err := d.look(replace); err != nil {
+	if err := d.look(); err != nil {
+		return err
+	}
+	if err := d.unlock(); err != nil {
 		return err
 	}
 	if err := d.readOld(); err != nil {
@@ -95,8 +114,22 @@ func (d *dirRestore) take() (err error) {
 	return nil
 }
 
+// unlock finds the key of the directory's store. One that is made there gets
+// one of its own.
+func (d *dirRestore) unlock() (err error) {
+	if d.id.StoreID == "" {
+		if d.options.EncryptionKey != nil {
+			d.key = newStoreKey()
+		}
+		return nil
+	}
+	d.key, err = d.id.unlock(d.dir, d.options.EncryptionKey)
+	return err
+}
+
 // look finds out whose directory it is.
-func (d *dirRestore) look(replace bool) error {
+func (d *dirRestore) look() error {
+	replace := d.options.Replace
 	files, err := os.ReadDir(d.current)
 	if err != nil {
 		return err
@@ -138,7 +171,7 @@ func (d *dirRestore) readOld() error {
 }
 
 func (d *dirRestore) readCounters() (err error) {
-	b, err := openBadger(d.current, badgerOptions{})
+	b, err := openBadger(d.current, badgerOptions{Key: secret(d.key, badgerSecret), Lossy: d.id.lossy()})
 	if err != nil {
 		return err
 	}
@@ -150,12 +183,12 @@ func (d *dirRestore) readCounters() (err error) {
 
 // fill makes the new data beside the old.
 func (d *dirRestore) fill(f *os.File) (err error) {
-	b, err := openBadger(d.current+restoringSuffix, badgerOptions{})
+	b, err := openBadger(d.current+restoringSuffix, badgerOptions{Key: secret(d.key, badgerSecret)})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
-	if d.info.BackupInfo, err = fillBackend(b, f, d.used+1); err != nil {
+	if d.info.BackupInfo, err = fillBackend(b, f, d.options.BackupKey, d.used+1); err != nil {
 		return err
 	}
 	m := afterRestore(d.info.BackupInfo, d.old)
@@ -168,6 +201,9 @@ func (d *dirRestore) fill(f *os.File) (err error) {
 func (d *dirRestore) putIn() error {
 	if d.id.StoreID == "" {
 		d.id = identity{StoreID: d.info.StoreID, Format: formatVersion, Fresh: true}
+		if d.key != nil {
+			d.id.Encryption = sealKey(d.key, d.options.EncryptionKey, d.id.StoreID)
+		}
 		if err := d.id.save(d.dir); err != nil {
 			return err
 		}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -43,7 +42,7 @@ func openDir(t *testing.T, dir string) *harness {
 
 func mustRestoreDir(t *testing.T, path, dir string, replace bool) RestoreInfo {
 	t.Helper()
-	info, err := RestoreDir(path, dir, replace)
+	info, err := RestoreDir(path, dir, RestoreOptions{Replace: replace})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +90,7 @@ func TestRestoreDirIntoAnEmptyOne(t *testing.T) {
 			t.Errorf("opened again at %+v, before at %+v", h.Position(), at)
 		}
 		h.close()
-		if _, err := RestoreDir(path, dir, false); err == nil || !strings.Contains(err.Error(), "holds a store already") {
+		if _, err := RestoreDir(path, dir, RestoreOptions{}); err == nil || !strings.Contains(err.Error(), "holds a store already") {
 			t.Errorf("restored over a store: %v", err)
 		}
 	})
@@ -182,10 +181,10 @@ func TestRestoreDirRefuses(t *testing.T) {
 	data[len(data)-1] ^= 1
 	writeTo(t, damaged, string(data))
 	none := filepath.Join(t.TempDir(), "none")
-	if _, err := RestoreDir(damaged, none, true); !errors.Is(err, ErrBackupDamaged) || !strings.Contains(err.Error(), damaged) {
+	if _, err := RestoreDir(damaged, none, RestoreOptions{Replace: true}); !errors.Is(err, ErrBackupDamaged) || !strings.Contains(err.Error(), damaged) {
 		t.Errorf("a damaged file: %v", err)
 	}
-	if _, err := RestoreDir(none, none, true); !errors.Is(err, os.ErrNotExist) {
+	if _, err := RestoreDir(none, none, RestoreOptions{Replace: true}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no file: %v", err)
 	}
 	if _, err := os.Stat(none); err == nil {
@@ -194,11 +193,11 @@ func TestRestoreDirRefuses(t *testing.T) {
 	running := open(t, Badger)
 	running.set("a", "2")
 	for _, replace := range []bool{false, true} {
-		if _, err := RestoreDir(good, running.options.Dir, replace); err == nil || !strings.Contains(err.Error(), "another process uses") {
+		if _, err := RestoreDir(good, running.options.Dir, RestoreOptions{Replace: replace}); err == nil || !strings.Contains(err.Error(), "another process uses") {
 			t.Errorf("a directory in use: %v", err)
 		}
 	}
-	if _, err := BackupDir(running.options.Dir, new(bytes.Buffer)); err == nil || !strings.Contains(err.Error(), "another process uses") {
+	if _, err := BackupDir(running.options.Dir, new(bytes.Buffer), BackupOptions{}); err == nil || !strings.Contains(err.Error(), "another process uses") {
 		t.Errorf("a backup of a directory in use: %v", err)
 	}
 	running.reopen()
@@ -207,7 +206,7 @@ func TestRestoreDirRefuses(t *testing.T) {
 	}
 	newer := stopped(t, 1)
 	writeTo(t, filepath.Join(newer, identityFile), `{"store_id":"x","format":99}`)
-	if _, err := RestoreDir(good, newer, true); err == nil || !strings.Contains(err.Error(), "format 99") {
+	if _, err := RestoreDir(good, newer, RestoreOptions{Replace: true}); err == nil || !strings.Contains(err.Error(), "format 99") {
 		t.Errorf("the directory of a newer program: %v", err)
 	}
 }
@@ -227,7 +226,7 @@ func TestRestoreDirMendsWhatIsDamaged(t *testing.T) {
 	}{
 		"no identity":     {remove(identityFile), false, false},
 		"no data":         {remove(storeDir), true, false},
-		"no manifest":     {remove(storeDir + "/MANIFEST"), true, false},
+		"no manifest":     {remove(storeDir + "/MANIFEST"), true, true},
 		"broken identity": {func(dir string) error { return os.WriteFile(filepath.Join(dir, identityFile), []byte("{"), 0o600) }, false, false},
 		"broken manifest": {func(dir string) error {
 			return os.WriteFile(filepath.Join(dir, storeDir, "MANIFEST"), []byte("x"), 0o600)
@@ -245,7 +244,7 @@ func TestRestoreDirMendsWhatIsDamaged(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := RestoreDir(path, dir, false); err == nil {
+			if _, err := RestoreDir(path, dir, RestoreOptions{}); err == nil {
 				t.Error("restored without being told to replace")
 			}
 			info := mustRestoreDir(t, path, dir, true)
@@ -355,7 +354,7 @@ func TestBackupDir(t *testing.T) {
 	}
 	at, dir := h.Position(), h.options.Dir
 	h.close()
-	info, err := BackupDir(dir, &cold)
+	info, err := BackupDir(dir, &cold, BackupOptions{})
 	if err != nil || info.StoreID != h.identity.StoreID || info.Revision != at.StoreRevision || info.Epoch != at.Epoch {
 		t.Fatalf("%+v, %v", info, err)
 	}
@@ -366,54 +365,8 @@ func TestBackupDir(t *testing.T) {
 		t.Errorf("opened at %+v, was at %+v", h.Position(), at)
 	}
 	for _, dir := range []string{t.TempDir(), filepath.Join(t.TempDir(), "none")} {
-		if _, err := BackupDir(dir, new(bytes.Buffer)); err == nil || !strings.Contains(err.Error(), "holds no store") {
+		if _, err := BackupDir(dir, new(bytes.Buffer), BackupOptions{}); err == nil || !strings.Contains(err.Error(), "holds no store") {
 			t.Errorf("of nothing: %v", err)
 		}
-	}
-}
-
-// stuck takes nothing until it is freed.
-type stuck struct{ entered, free chan struct{} }
-
-func (w stuck) Write(p []byte) (int, error) {
-	select {
-	case w.entered <- struct{}{}:
-	default:
-	}
-	<-w.free
-	return len(p), nil
-}
-
-// TestABackupGivesWay: a restore and Close would otherwise wait for whoever
-// takes the backup, and with them every command.
-func TestABackupGivesWay(t *testing.T) {
-	for what, begin := range map[string]struct {
-		do    func(h *harness, path string) error
-		begun func(h *harness) bool
-	}{
-		"restore": {func(h *harness, path string) error { return h.Restore(path) }, func(h *harness) bool { return h.restores.Load() > 0 }},
-		"close":   {func(h *harness, _ string) error { h.closed = true; return h.Close() }, func(h *harness) bool { return h.store.closed.Load() }},
-	} {
-		t.Run(what, func(t *testing.T) {
-			engines(t, func(t *testing.T, h *harness) {
-				h.filled()
-				path := h.fileOf()
-				w := stuck{make(chan struct{}, 1), make(chan struct{})}
-				backup, other := make(chan error, 1), make(chan error, 1)
-				go func() { backup <- h.StreamBackup(w) }()
-				<-w.entered
-				go func() { other <- begin.do(h, path) }()
-				for !begin.begun(h) {
-					runtime.Gosched()
-				}
-				close(w.free)
-				if err := <-backup; !errors.Is(err, codec.ErrUnavailable) {
-					t.Errorf("the backup: %v", err)
-				}
-				if err := <-other; err != nil {
-					t.Error(err)
-				}
-			})
-		})
 	}
 }

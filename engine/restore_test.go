@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -59,7 +60,7 @@ func TestABackupThatNoStoreWroteIsRefused(t *testing.T) {
 		return [2][]byte{[]byte(key), codec.Seal(data, []byte(key))}
 	}
 	fine := codec.Record{Revision: 2, Created: 1, Value: []byte("v")}
-	instance := codec.Record{Revision: 3, Created: 3, Value: codec.Append(nil, codec.Msgpack, &codec.InstanceRecord{})}
+	instance := codec.Record{Revision: 3, Created: 3, Value: codec.Append(nil, codec.Msgpack, &codec.InstanceRecord{Instance: codec.Instance{Name: "web", ID: "1"}})}
 	engines(t, func(t *testing.T, h *harness) {
 		h.set("a", "1")
 		at := h.Position()
@@ -105,7 +106,7 @@ func FuzzRestore(f *testing.F) {
 	record := storedRecord
 	good := forge(backupHeader{StoreID: "x", Revision: 10, Epoch: 1},
 		record("kv:a", codec.Record{Revision: 1, Created: 1, Value: []byte("v")}),
-		record("svc:web\x001", codec.Record{Revision: 2, Created: 2, TTLMs: 10, Value: codec.Append(nil, codec.Msgpack, &codec.InstanceRecord{})}))
+		record("svc:web\x001", codec.Record{Revision: 2, Created: 2, TTLMs: 10, Value: codec.Append(nil, codec.Msgpack, &codec.InstanceRecord{Instance: codec.Instance{Name: "web", ID: "1"}})}))
 	f.Add(good)
 	f.Add(forge(backupHeader{}))
 	f.Add([]byte(backupMagic + backupVersion))
@@ -156,4 +157,50 @@ func reseal(data []byte) []byte {
 		}
 	}
 	return assemble(all...)
+}
+
+// stuck takes nothing until it is freed.
+type stuck struct{ entered, free chan struct{} }
+
+func (w stuck) Write(p []byte) (int, error) {
+	select {
+	case w.entered <- struct{}{}:
+	default:
+	}
+	<-w.free
+	return len(p), nil
+}
+
+// TestABackupGivesWay: a restore and Close would otherwise wait for whoever
+// takes the backup, and with them every command.
+func TestABackupGivesWay(t *testing.T) {
+	for what, begin := range map[string]struct {
+		do    func(h *harness, path string) error
+		begun func(h *harness) bool
+	}{
+		"restore": {func(h *harness, path string) error { return h.Restore(path) }, func(h *harness) bool { return h.restores.Load() > 0 }},
+		"close":   {func(h *harness, _ string) error { h.closed = true; return h.Close() }, func(h *harness) bool { return h.store.closed.Load() }},
+	} {
+		t.Run(what, func(t *testing.T) {
+			engines(t, func(t *testing.T, h *harness) {
+				h.filled()
+				path := h.fileOf()
+				w := stuck{make(chan struct{}, 1), make(chan struct{})}
+				backup, other := make(chan error, 1), make(chan error, 1)
+				go func() { backup <- h.StreamBackup(w) }()
+				<-w.entered
+				go func() { other <- begin.do(h, path) }()
+				for !begin.begun(h) {
+					runtime.Gosched()
+				}
+				close(w.free)
+				if err := <-backup; !errors.Is(err, codec.ErrUnavailable) {
+					t.Errorf("the backup: %v", err)
+				}
+				if err := <-other; err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
 }

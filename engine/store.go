@@ -23,6 +23,7 @@ type store struct {
 	log      *slog.Logger
 	stats    *Stats
 	identity keptIdentity
+	key      []byte // of an encrypted store
 	clock    clock
 
 	machine *machine // the writer's

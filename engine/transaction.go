@@ -46,7 +46,7 @@ func (t *transaction) Get(key string) ([]byte, error) {
 	case *codec.Delete:
 		return nil, notFound(keyPath(key))
 	}
-	found, ok := t.st.index.Get(item{path: keyPath(key)})
+	found, ok := t.st.index.Get(keyPath(key))
 	if !ok || found.rec.dead(t.nowMs) {
 		if ok {
 			t.s.settle(t.nowMs)

@@ -294,11 +294,12 @@ func (s *store) persist(st *state) error {
 // publish shows a commit to readers, and lets go of what it replaced.
 func (s *store) publish(next *state) {
 	s.published.Add(1)
-	next.index = s.machine.index.publish()
+	var fresh []*cachedValue
+	next.index = s.machine.index.publish(func(v *cachedValue) { fresh = append(fresh, v) })
 	before := s.state.Swap(next)
 	s.published.Add(1)
-	for _, rec := range s.machine.fresh {
-		s.cache.add(rec)
+	for _, v := range fresh {
+		s.cache.add(v)
 	}
 	for _, rec := range s.machine.stale {
 		s.cache.drop(rec)

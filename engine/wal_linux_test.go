@@ -1,0 +1,32 @@
+package engine
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+)
+
+// TestTheLogThatIsSynced follows the memtables: at each moment the file that is
+// synced is the one that Badger writes.
+func TestTheLogThatIsSynced(t *testing.T) {
+	b := openTestBadger(t, t.TempDir(), badgerOptions{MemTable: 8 << 20})
+	defer b.Close()
+	files := map[string]bool{}
+	for ts := uint64(1); len(files) < 4; ts++ {
+		if ts > 200 {
+			t.Fatal("Badger begins no new log")
+		}
+		err := b.Commit(ts, []write{{key: []byte(fmt.Sprint("k", ts)), value: make([]byte, 512<<10)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		logs, err := filepath.Glob(filepath.Join(b.dir, "*.mem"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if last := logs[len(logs)-1]; b.wal.file.Name() != last {
+			t.Fatalf("commit %d synced %s, Badger writes %s", ts, b.wal.file.Name(), last)
+		}
+		files[b.wal.file.Name()] = true
+	}
+}
