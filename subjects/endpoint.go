@@ -146,7 +146,7 @@ func (i *Info) checkSize(bytes int) error {
 
 // ask sends the message and reads the answer.
 func (e Endpoint[Req, Resp]) ask(ctx context.Context, conn Conn, m *nats.Msg, req *Req) (*Resp, error) {
-	answer, err := exchange(ctx, conn, m)
+	answer, err := exchange(ctx, conn, m, !e.Write || m.Header != nil) // with an id a command is applied once
 	if err != nil {
 		return nil, e.transportError(m.Subject, err)
 	}

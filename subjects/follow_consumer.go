@@ -61,6 +61,24 @@ type streamErr struct {
 	Description string `json:"description"`
 }
 
+// What is asked of JetStream about a consumer. Permissions name it too: see
+// [Grant].
+const (
+	consumerCreate = "CREATE" // with the filter appended
+	consumerNext   = "MSG.NEXT"
+	consumerInfos  = "INFO"
+	consumerDelete = "DELETE"
+)
+
+// consumerCall is the subject to ask on.
+func consumerCall(verb, stream, name string) string {
+	return "$JS.API.CONSUMER." + verb + "." + stream + "." + name
+}
+
+// consumerAck is what the subjects begin with on which its messages are
+// acknowledged.
+func consumerAck(stream, name string) string { return "$JS.ACK." + stream + "." + name }
+
 // What JetStream answers, by err_code.
 const (
 	errConsumerNotFound = 10014
@@ -74,10 +92,11 @@ const (
 	// inactive is how long the server keeps the consumer of a follower that has
 	// gone without deleting it.
 	inactive = time.Minute
-	// ackWait is after what time a durable consumer tells again what was not
-	// acknowledged: also to the next run, after one that was killed.
-	ackWait = 5 * time.Second
 )
+
+// ackWait is after what time a durable consumer tells again what was not
+// acknowledged: also to the next run, after one that was killed.
+var ackWait = 5 * time.Second // a test shortens it
 
 // config is what the consumer should be, told from a sequence on; 0: what is
 // new.
@@ -104,7 +123,7 @@ func (f *feedConsumer) config(start uint64) consumerConfig {
 // create makes the consumer. It begins behind its AckFloor.Stream, filter or
 // not: start - 1, or more where the stream's history begins later.
 func (f *feedConsumer) create(ctx context.Context, start uint64) (*consumerInfo, error) {
-	call := "CREATE." + f.stream + "." + f.name
+	call := consumerCall(consumerCreate, f.stream, f.name)
 	if f.filter != "" {
 		call += "." + f.filter
 	}
@@ -113,7 +132,7 @@ func (f *feedConsumer) create(ctx context.Context, start uint64) (*consumerInfo,
 
 // info returns nil where there is no such consumer.
 func (f *feedConsumer) info(ctx context.Context) (*consumerInfo, error) {
-	info, err := f.ask(ctx, "INFO."+f.stream+"."+f.name, nil)
+	info, err := f.ask(ctx, consumerCall(consumerInfos, f.stream, f.name), nil)
 	if info != nil && info.Error != nil && info.Error.ErrCode == errConsumerNotFound {
 		return nil, nil
 	}
@@ -122,7 +141,7 @@ func (f *feedConsumer) info(ctx context.Context) (*consumerInfo, error) {
 
 // remove deletes the consumer, if it is there.
 func (f *feedConsumer) remove(ctx context.Context) error {
-	info, err := f.ask(ctx, "DELETE."+f.stream+"."+f.name, nil)
+	info, err := f.ask(ctx, consumerCall(consumerDelete, f.stream, f.name), nil)
 	if info != nil && info.Error != nil && info.Error.ErrCode == errConsumerNotFound {
 		return nil
 	}
@@ -133,14 +152,14 @@ func (f *feedConsumer) remove(ctx context.Context) error {
 func (f *feedConsumer) ask(ctx context.Context, call string, request any) (*consumerInfo, error) {
 	ctx, cancel := f.c.bound(ctx)
 	defer cancel()
-	m := nats.NewMsg("$JS.API.CONSUMER." + call)
+	m := nats.NewMsg(call)
 	if request != nil {
 		var err error
 		if m.Data, err = json.Marshal(request); err != nil {
 			return nil, err
 		}
 	}
-	answer, err := exchange(ctx, f.c.nc, m)
+	answer, err := exchange(ctx, f.c.nc, m, false)
 	if err == nats.ErrNoResponders {
 		return nil, codec.Errorf(codec.Unavailable, "the NATS server has no JetStream for this user, and so no durable feed to follow; %s", instead)
 	}
@@ -189,7 +208,7 @@ func (f *feedConsumer) pull(inbox string, batch int, untilNow bool) error {
 	if err != nil {
 		return err
 	}
-	subject := "$JS.API.CONSUMER.MSG.NEXT." + f.stream + "." + f.name
+	subject := consumerCall(consumerNext, f.stream, f.name)
 	if err := f.c.nc.PublishRequest(subject, inbox, request); err != nil {
 		return KVList.transportError(subject, err)
 	}

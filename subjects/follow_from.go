@@ -32,9 +32,10 @@ type FollowOptions struct {
 // on where an earlier run ended.
 //
 // Without From it lists first: every key as a Put, then [Loaded], then the
-// changes since. With it there is no list, and no Loaded. In both, Revision and
-// Epoch of the last update are the position for the next run; of a list only
-// Loaded is one.
+// changes since; so a Delete may be of a key that was gone before the list came
+// to it. With From there is no list, and no Loaded. In both, Revision and Epoch
+// of the last update are the position for the next run; of a list only Loaded is
+// one.
 //
 // Where it cannot go on, because history was trimmed or a new epoch began, it
 // loads again, unless NoReload: a [Reset] says why ([ReasonCompacted], or what

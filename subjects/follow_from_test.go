@@ -124,7 +124,9 @@ func TestFollowFromPosition(t *testing.T) {
 	m.expect("put a/3", "put a/2")
 	m.stop()
 	from.Epoch--
-	follow(t, c.FollowFrom(ctx, "a/", subjects.FollowOptions{From: &from, NoReload: true})).end(codec.ErrCompacted)
+	for _, prefix := range []string{"", "a/", "none/"} { // where no event tells
+		follow(t, c.FollowFrom(ctx, prefix, subjects.FollowOptions{From: &from, NoReload: true})).end(codec.ErrCompacted)
+	}
 	m = follow(t, c.FollowFrom(ctx, "a/", subjects.FollowOptions{From: &from}))
 	m.expect("loaded", "reset epoch", "put a/1", "put a/2", "put a/3")
 	m.stop()

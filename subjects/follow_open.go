@@ -175,7 +175,7 @@ func (r *reader) listen(ctx context.Context) (err error) {
 	}
 	ctx, cancel := r.c.bound(ctx)
 	defer cancel()
-	subject := "$JS.API.CONSUMER.MSG.NEXT." + r.stream + "." + r.name
+	subject := consumerCall(consumerNext, r.stream, r.name)
 	if err := r.c.nc.FlushWithContext(ctx); err != nil {
 		return KVList.transportError(subject, err)
 	}

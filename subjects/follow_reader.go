@@ -55,7 +55,7 @@ var errNoMore = errors.New("subjects: there is nothing more")
 
 // latePull is after what time without a pull a follower looks whether messages
 // were trimmed meanwhile. A stream that keeps less than this is of no use.
-const latePull = time.Second
+var latePull = time.Second // a test shortens it
 
 func (c *Client) reader(filter, consumer string) (*reader, error) {
 	if err := checkConsumer(consumer); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -31,20 +32,51 @@ const deniedAfter = 100 * time.Millisecond
 // answer a request that it denies: it tells the connection beside, before its
 // next pong. So a request that waits long pings, and then reads the last error
 // of the connection, whose error handler stays the user's own.
-func exchange(ctx context.Context, conn Conn, m *nats.Msg) (*nats.Msg, error) {
+//
+// Where another request was denied at the same time, that error may hide this
+// one's. A request that may be repeated is then sent again, one at a time.
+func exchange(ctx context.Context, conn Conn, m *nats.Msg, repeatable bool) (*nats.Msg, error) {
 	w, ok := conn.(watched)
 	if !ok {
 		return conn.RequestMsgWithContext(ctx, m)
 	}
+	answer, err := attempt(ctx, conn, w, m, repeatable, deniedAfter, func() {})
+	for err == errHidden {
+		select {
+		case suspect <- struct{}{}:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		answer, err = attempt(ctx, conn, w, m, repeatable, suspectAfter, sync.OnceFunc(func() { <-suspect }))
+	}
+	return answer, err
+}
+
+// suspect is held by the one request that finds out whether it is denied.
+var suspect = make(chan struct{}, 1)
+
+// suspectAfter is how long it waits before it asks: it was surely sent by then.
+const suspectAfter = 5 * time.Millisecond
+
+// errHidden says that a request may have been denied.
+var errHidden = errors.New("subjects: the connection had another error meanwhile")
+
+// attempt sends a request once. It calls probed when it has asked the broker,
+// and at its end.
+func attempt(ctx context.Context, conn Conn, w watched, m *nats.Msg, repeatable bool, after time.Duration, probed func()) (*nats.Msg, error) {
+	defer probed()
 	before := w.LastError()
 	waiting, found := context.WithCancelCause(ctx)
 	defer found(nil)
-	probe := time.AfterFunc(deniedAfter, func() {
+	probe := time.AfterFunc(after, func() {
+		defer probed()
 		if w.FlushWithContext(waiting) != nil {
 			return
 		}
 		if err := denial(w, before, m.Subject); err != nil {
 			found(err)
+		} else if repeatable && hidden(w, before) {
+			found(errHidden)
 		}
 	})
 	defer probe.Stop()
@@ -58,6 +90,12 @@ func exchange(ctx context.Context, conn Conn, m *nats.Msg) (*nats.Msg, error) {
 		}
 	}
 	return answer, err
+}
+
+// hidden says that the broker has refused something since before.
+func hidden(w watched, before error) bool {
+	err := w.LastError()
+	return errors.Is(err, nats.ErrPermissionViolation) && !errors.Is(before, err)
 }
 
 // denial returns the broker's refusal to publish on a subject, if there is one

@@ -43,7 +43,7 @@ func fileArg(name string) cobra.PositionalArgs {
 }
 
 func (a *app) backupCreateCommand() *cobra.Command {
-	var dir string
+	c := &backupCreation{a: a}
 	cmd := &cobra.Command{
 		Use:   "create FILE|-",
 		Short: "Write a backup of a store that runs, or of a stopped one",
@@ -52,34 +52,58 @@ machine, or to the standard output, while writing goes on. With --data-dir it is
 one of a store that does not run.
 
 FILE is there whole or not at all, and replaces one that was there. It was read
-back as it was written: it can be restored.`,
+back as it was written: it can be restored.
+
+A backup of an encrypted store is encrypted with the same key. To read one back
+that came over NATS the key is needed here, too; without it only its sums are
+checked.`,
 		Example: `  sett backup create monday.backup
   sett backup create - | ssh vault 'cat > monday.backup'
-  sett backup create monday.backup --data-dir /var/lib/sett`,
+  sett backup create monday.backup --data-dir /var/lib/sett
+  sett backup create monday.backup --data-dir /var/lib/sett --encryption-key-file sett.key --plain`,
 		Args:        fileArg("FILE"),
 		Annotations: map[string]string{subjectsKey: subjects.StoreBackup.Subject},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if args[0] == "-" && isTerminal(a.stdout) {
 				return usagef(cmd, "a backup is nothing for a terminal: name a file, or send it elsewhere with | or >")
 			}
-			c := &backupCreation{a: a, file: args[0], dir: dir}
+			if c.plain && c.dir == "" {
+				return usagef(cmd, "--plain goes with --data-dir: a running store is told by sett serve --plain-backups")
+			}
+			var err error
+			if c.key, err = a.readKey(keyFlag, c.keyFile); err != nil {
+				return err
+			}
+			c.file = args[0]
 			return c.run(cmd.Context())
 		},
 	}
-	cmd.Flags().StringVar(&dir, "data-dir", "", "of the stopped store in `DIR`, not over NATS")
+	cmd.Flags().StringVar(&c.dir, "data-dir", "", "of the stopped store in `DIR`, not over NATS")
+	addBackupKey(cmd, &c.keyFile)
+	cmd.Flags().BoolVar(&c.plain, "plain", false, "do not encrypt the backup of an encrypted store")
 	return cmd
 }
 
 // backupCreation is one run of `sett backup create`.
 type backupCreation struct {
-	a         *app
-	file, dir string
+	a                  *app
+	file, dir, keyFile string
+	key                []byte
+	plain              bool
+}
+
+const keyFlag = "encryption-key-file"
+
+// addBackupKey adds the flag for the key of an encrypted store and its backups.
+func addBackupKey(cmd *cobra.Command, file *string) {
+	addKeyFile(cmd.Flags(), keyFlag, "`FILE` with the key of an encrypted store, and of its backups", file)
+	fromEnv(cmd.Flags(), keyFlag, settEnv(keyFlag))
 }
 
 func (c *backupCreation) run(ctx context.Context) error {
 	if c.dir != "" {
 		return c.write(func(w io.Writer) error {
-			_, err := engine.BackupDir(c.dir, w)
+			_, err := engine.BackupDir(c.dir, w, engine.BackupOptions{EncryptionKey: c.key, Plain: c.plain})
 			return err
 		})
 	}
@@ -105,8 +129,12 @@ func (c *backupCreation) write(from func(io.Writer) error) (err error) {
 	var info engine.BackupInfo
 	bar := c.a.newProgress("backing up", 0, true)
 	take := func(to io.Writer) (err error) {
-		info, err = verified(to, func(w io.Writer) error { return from(&counting{w, bar}) })
+		info, err = verified(to, c.key, func(w io.Writer) error { return from(&counting{w, bar}) })
 		bar.clear()
+		if errors.Is(err, engine.ErrBackupSealed) {
+			c.a.note("the backup is encrypted: without --%s its sums were checked, but not what is in it", keyFlag)
+			return nil
+		}
 		return err
 	}
 	if c.file == "-" {
@@ -128,12 +156,12 @@ func (c *backupCreation) write(from func(io.Writer) error) (err error) {
 }
 
 // verified passes on what write writes, and reads it as a restore would.
-func verified(to io.Writer, write func(io.Writer) error) (info engine.BackupInfo, err error) {
+func verified(to io.Writer, key []byte, write func(io.Writer) error) (info engine.BackupInfo, err error) {
 	r, w := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
 		var err error
-		info, err = engine.VerifyBackup(r)
+		info, err = engine.VerifyBackupKey(r, key)
 		r.CloseWithError(err)
 		done <- err
 	}()
@@ -175,20 +203,31 @@ func (a *app) showBackup(file string, info *engine.BackupInfo, show func() error
 }
 
 func (a *app) backupVerifyCommand() *cobra.Command {
-	return &cobra.Command{
+	var keyFile string
+	cmd := &cobra.Command{
 		Use:   "verify FILE|-",
 		Short: "Check a backup, and say what is in it",
 		Long: `Read a backup whole, and check every sum and record in it, as sett restore does
 before it touches anything. A damaged one, or one that was cut off, is refused
-with status 1 and where the damage is.`,
+with status 1 and where the damage is. An encrypted one needs its key; without
+it the status is 1 too, but the error says whether its sums are right.`,
 		Example: `  sett backup verify monday.backup
-  ssh vault 'cat monday.backup' | sett backup verify - -o json`,
+  ssh vault 'cat monday.backup' | sett backup verify - -o json
+  sett backup verify monday.backup --encryption-key-file sett.key`,
 		Args: fileArg("FILE"),
-		RunE: func(_ *cobra.Command, args []string) error { return a.verifyBackup(args[0]) },
+		RunE: func(_ *cobra.Command, args []string) error {
+			key, err := a.readKey(keyFlag, keyFile)
+			if err != nil {
+				return err
+			}
+			return a.verifyBackup(args[0], key)
+		},
 	}
+	addBackupKey(cmd, &keyFile)
+	return cmd
 }
 
-func (a *app) verifyBackup(file string) error {
+func (a *app) verifyBackup(file string, key []byte) error {
 	in := a.stdin
 	bar := a.newProgress("checking", 0, true)
 	if file != "-" {
@@ -202,10 +241,13 @@ func (a *app) verifyBackup(file string) error {
 		}
 		in = f
 	}
-	info, err := engine.VerifyBackup(io.TeeReader(in, &counting{io.Discard, bar}))
+	info, err := engine.VerifyBackupKey(io.TeeReader(in, &counting{io.Discard, bar}), key)
 	bar.clear()
+	if errors.Is(err, engine.ErrBackupSealed) {
+		return &exitError{status: 1, text: file + ": all sums are right, but " + err.Error(), hint: keyHint(err)}
+	}
 	if err != nil {
-		return &exitError{status: 1, text: file + ": " + err.Error()}
+		return &exitError{status: 1, text: file + ": " + err.Error(), hint: keyHint(err)}
 	}
 	return a.showBackup(file, &info, func() error {
 		if a.quiet {
@@ -213,6 +255,7 @@ func (a *app) verifyBackup(file string) error {
 		}
 		return a.table([]string{"backup", file}, [][]string{
 			{"whole", "yes"},
+			{"encrypted", yesOrNo(info.Encryption != "")},
 			{"store", info.StoreID},
 			{"revision", number(info.Revision)},
 			{"epoch", number(info.Epoch)},

@@ -30,6 +30,7 @@ type backupFlags struct {
 	dir   string
 	every time.Duration
 	keep  int
+	key   []byte // of an encrypted store, to read back what was written
 }
 
 func (f *backupFlags) add(fs *pflag.FlagSet) {
@@ -152,7 +153,7 @@ func (s *backupSchedule) write(ctx context.Context, began time.Time) (name strin
 	if _, err = f.Seek(0, io.SeekStart); err != nil {
 		return "", info, err
 	}
-	read, err := engine.VerifyBackup(f)
+	read, err := engine.VerifyBackupKey(f, s.key)
 	if err == nil && read.SHA256 != info.SHA256 {
 		err = engine.ErrBackupDamaged
 	}

@@ -109,7 +109,7 @@ func (a *app) report(err error) int {
 		a.complain(err, "")
 		return exitInterrupted
 	}
-	a.complain(err, "")
+	a.complain(err, keyHint(err))
 	return 1
 }
 
@@ -147,6 +147,8 @@ func (f *failure) hint() string {
 		if f.subject == subjects.SvcHeartbeat.Subject {
 			return "the instance is gone or never was: `sett svc register` it again"
 		}
+	case codec.Compacted:
+		return compactedHint(f.err)
 	case codec.Internal:
 		return "it may have been applied; the store's log has the reason"
 	}

@@ -20,7 +20,7 @@ func (a *app) kvCommand() *cobra.Command {
   sett kv list config/ --values
   sett kv delete config/host`,
 	})
-	kv.AddCommand(a.kvGet(), a.kvSet(), a.kvDelete(), a.kvClear(), a.kvList(), a.kvTouch(), a.kvIncrement(), a.kvEdit())
+	kv.AddCommand(a.kvGet(), a.kvSet(), a.kvDelete(), a.kvClear(), a.kvList(), a.kvTouch(), a.kvIncrement(), a.kvEdit(), a.kvHistory())
 	return kv
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -27,6 +26,7 @@ type serveFlags struct {
 	feed                                     feedFlags
 	sync                                     bool
 	backup                                   backupFlags
+	crypt                                    cryptFlags
 	prefix, logLevel, logFormat              string
 	httpListen                               string
 	discover                                 bool
@@ -71,6 +71,7 @@ func (f *serveFlags) add(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.sync, "sync", true, "acknowledge a write when the disk has it; =false is faster, and a power loss may lose the last writes")
 	f.feed.add(fs)
 	f.backup.add(fs)
+	f.crypt.add(fs)
 	fs.StringVar(&f.prefix, "subject-prefix", "", "a `TOKEN` that all subjects begin with: prod makes kv.set prod.kv.set")
 	fs.StringVar(&f.natsConfig, "nats-config", "", "configuration `FILE` of nats-server for the embedded one")
 	fs.StringVar(&f.natsAccount, "nats-account", "", "the `ACCOUNT` in it to serve (default: that of no_auth_user, else $G)")
@@ -95,6 +96,9 @@ func (f *serveFlags) validate() error {
 		return err
 	}
 	if err := f.backup.validate(); err != nil {
+		return err
+	}
+	if err := f.crypt.validate(f.engine); err != nil {
 		return err
 	}
 	if f.dataDir == "" {
@@ -124,7 +128,7 @@ func (a *app) serve(ctx context.Context, f *serveFlags) error {
 		return &usageError{"sett serve", err.Error()}
 	}
 	privateFiles()
-	tuneMemory()
+	defer tuneMemory()()
 	shown := &monitor{flags: f}
 	web, err := startHTTP(f.httpListen, shown, log)
 	if err != nil {
@@ -143,6 +147,9 @@ func (a *app) serve(ctx context.Context, f *serveFlags) error {
 	}
 	defer store.Close() // does nothing where it is closed below
 	shown.opened(store)
+	if err := link.encrypt(store.Secret("broker"), log); err != nil {
+		return err
+	}
 	if err := link.connect(log); err != nil {
 		return err
 	}
@@ -160,19 +167,15 @@ func (a *app) serve(ctx context.Context, f *serveFlags) error {
 	return errors.Join(err, store.Close())
 }
 
-// tuneMemory has the collector work harder when memory gets scarce on a machine
-// of 2 GiB, unless the environment says otherwise.
-func tuneMemory() {
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(1536 << 20)
-	}
-}
-
 func (f *serveFlags) openEngine(log *slog.Logger, stats *engine.Stats) (engine.Engine, error) {
 	o := engine.Options{
 		Kind: f.engine, Dir: f.dataDir, NoSync: !f.sync, Stats: stats, Version: versionName(), Log: log,
 	}
 	f.feed.engine(&o)
+	if err := f.crypt.engine(&o, log); err != nil {
+		return nil, err
+	}
+	f.backup.key = o.EncryptionKey
 	if f.engine == engine.Memory {
 		o.Dir = ""
 	}

@@ -16,30 +16,51 @@ import (
 )
 
 func (a *app) watchCommand() *cobra.Command {
-	w := &watch{a: a}
+	w := &watch{a: a, mark: true}
+	log := &logFlags{}
 	cmd := &cobra.Command{
 		Use:   "watch [PREFIX]",
 		Short: "Print changes of keys and services as they happen",
 		Long: `Print changes of keys and services as they happen, a line each: all of them, or
-those whose key or name begins with PREFIX. It begins now; what was before is
-not shown, and what happens while the connection is down is missed (it says so).
-With -o json each event as one line of JSON, with -o raw as it came.`,
+those whose key or name begins with PREFIX. It begins now, and what happens
+while the connection is down is missed (it says so). With -o json each event as
+one line of JSON, with -o raw as it came.
+
+--list begins with what is there, as "present", up to a line that says so. With
+-o json that looks like events with time_ms 0, and the line has "op":"loaded".
+
+--from and --durable follow the durable feed instead: every change, also of
+before, and none is missed or told twice, whatever breaks meanwhile. --from
+goes on behind a revision; with --epoch it ends with "compacted" where that
+epoch is over. --durable goes on behind what an earlier run of that NAME has
+printed: a JetStream consumer remembers it. It ends with "compacted" where the
+feed no longer has what comes next.`,
 		Example: `  sett watch
-  sett watch config/
+  sett watch config/ --list
   sett watch --services
+  sett watch --from 1041
+  sett watch config/ --durable audit -o json >> audit.log
   sett watch config/ -o json --count 1`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usagef(cmd, "wants one PREFIX at most")
 			}
 			w.prefix = strings.Join(args, "")
-			return w.run(cmd.Context())
+			if !log.given(cmd) {
+				return w.run(cmd.Context())
+			}
+			if err := log.check(cmd, w); err != nil {
+				return err
+			}
+			return w.runLog(cmd.Context(), log)
 		},
 	}
 	cmd.ValidArgsFunction = a.completeArgs("prefix")
 	cmd.Flags().BoolVar(&w.keys, "keys", false, "only keys")
 	cmd.Flags().BoolVar(&w.services, "services", false, "only services")
+	cmd.Flags().BoolVar(&w.list, "list", false, "begin with what is there")
 	cmd.Flags().IntVar(&w.count, "count", 0, "end after `N` changes")
+	log.add(cmd.Flags())
 	exclude(cmd, "keys", "services")
 	return cmd
 }
@@ -50,7 +71,8 @@ type watch struct {
 	prefix         string
 	name           string // only the service of this name
 	keys, services bool
-	list           bool // begin with the instances that are there
+	list           bool // begin with what is there
+	mark           bool // and say where that ends
 	count          int
 
 	seen  int
@@ -172,7 +194,7 @@ func (w *watch) event(m *nats.Msg) (done bool, err error) {
 		w.a.note("sett: an event on %s cannot be read: %v", m.Subject, err)
 		return false, nil
 	}
-	if change.Op != codec.OpChanged && (!strings.HasPrefix(change.Key+change.Name, w.prefix) || w.name != "" && change.Name != w.name) {
+	if !w.wants(change) {
 		return false, nil
 	}
 	w.noteEpoch(change)
@@ -181,6 +203,11 @@ func (w *watch) event(m *nats.Msg) (done bool, err error) {
 	}
 	w.seen++
 	return w.seen == w.count, w.print(change, m.Data)
+}
+
+// wants reports whether a change is one to be told.
+func (w *watch) wants(c *codec.Change) bool {
+	return c.Op == codec.OpChanged || strings.HasPrefix(c.Key+c.Name, w.prefix) && (w.name == "" || c.Name == w.name)
 }
 
 // print tells a change; raw is how it came, if it did.
@@ -221,7 +248,11 @@ func describe(c *codec.Change, before *codec.Instance) string {
 	}
 	switch c.Op {
 	case codec.OpSet:
-		line += fmt.Sprintf("set %s = %s", c.Key, printable(c.Value))
+		how := "set"
+		if c.TimeMs == 0 {
+			how = "present"
+		}
+		line += fmt.Sprintf("%s %s = %s", how, c.Key, printable(c.Value))
 		lives(c.TTLMs)
 	case codec.OpChanged:
 		line += "store " + c.Reason
