@@ -79,16 +79,29 @@ func (a *alone) ask(ctx context.Context) error {
 func (a *alone) request(ctx context.Context) (*claim, error) {
 	timeout, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
+	before := a.c.conn.LastError()
 	m, err := a.c.conn.RequestWithContext(timeout, a.subject, a.payload)
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
+	case errors.Is(err, context.DeadlineExceeded) && a.c.denied(before) != nil:
+		return nil, a.c.denied(before)
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, context.DeadlineExceeded):
 		return nil, nil // who listens without answering is no store
 	case err != nil:
 		return nil, fmt.Errorf("ask whether another store serves here: %w", err)
 	}
 	return a.read(m), nil
+}
+
+// denied is an error where the broker has denied something since before.
+func (c *consumer) denied(before error) error {
+	err := c.conn.LastError()
+	if err == before || !errors.Is(err, nats.ErrPermissionViolation) {
+		return nil
+	}
+	return fmt.Errorf("the NATS server does not let this user run a store (%w): give the user what `sett permissions --store` prints; "+
+		"if the server is the one inside another sett serve, use that store, or give this one a user in its --nats-config", err)
 }
 
 // read returns what a message claims, or nil where it is no claim or our own.

@@ -4,10 +4,8 @@ package consumer
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -167,11 +165,7 @@ func (c *consumer) subscribe() error {
 	}
 	// A subscription that the broker refuses is only an error of the
 	// connection; it has arrived by now.
-	err := c.conn.LastError()
-	if err != before && errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(err.Error(), "Subscription") {
-		return fmt.Errorf("the store's user may not subscribe what it serves: %w", err)
-	}
-	return nil
+	return c.denied(before)
 }
 
 func (c *consumer) serve(g *group) {

@@ -72,6 +72,9 @@ func (f *durableFeed) connected() bool             { return f.conn.IsConnected()
 func (f *durableFeed) changed() <-chan nats.Status { return f.status }
 func (f *durableFeed) close()                      { f.conn.RemoveStatusListener(f.status) }
 
+// replaced: whatever made the connection end may have cost the stream its tail.
+func (f *durableFeed) replaced() bool { return f.conn.Stats().Reconnects != f.since }
+
 // open compares the stream with the store. It creates it where there is none,
 // and opens a new epoch where they do not continue each other.
 func (f *durableFeed) open(ctx context.Context, _ uint64) (uint64, error) {
@@ -88,10 +91,14 @@ func (f *durableFeed) open(ctx context.Context, _ uint64) (uint64, error) {
 	if info == nil {
 		return f.anew(ctx)
 	}
-	if err := f.claim(ctx, info); err != nil {
+	adopted, err := f.claim(ctx, info)
+	if err != nil {
 		return 0, err
 	}
 	f.stream, f.last = info, info.State.LastSeq
+	if adopted {
+		return f.restart(ctx, codec.ReasonGap)
+	}
 	reason, lost, err := f.compare(ctx, info)
 	if err != nil {
 		return 0, err
@@ -128,38 +135,28 @@ func (f *durableFeed) anew(ctx context.Context) (uint64, error) {
 	return f.last, err
 }
 
-// claim makes sure that the stream is the store's own.
-func (f *durableFeed) claim(ctx context.Context, info *jetstream.StreamInfo) error {
+// claim makes sure that the stream is the store's own; adopted says that it was
+// another's until now.
+func (f *durableFeed) claim(ctx context.Context, info *jetstream.StreamInfo) (adopted bool, err error) {
 	if want := f.prefix.Private("feed.>"); !slices.Equal(info.Config.Subjects, []string{want}) {
-		return fatal{fmt.Errorf("the stream %s takes in %v, not %s: it is not a stream of sett; rename it, or give the store another --subject-prefix",
+		return false, fatal{fmt.Errorf("the stream %s takes in %v, not %s: it is not a stream of sett; rename it, or give the store another --subject-prefix",
 			info.Config.Name, info.Config.Subjects, want)}
 	}
 	meta := parseMeta(info.Config.Metadata)
 	if meta.store == f.id {
-		want, changed := f.o.update(info.Config, f.prefix)
-		if !changed {
-			return nil
+		if want, changed := f.o.update(info.Config, f.prefix); changed {
+			return false, f.change(ctx, info, want)
 		}
-		stream, err := f.js.UpdateStream(ctx, want)
-		if err != nil {
-			return fmt.Errorf("change the limits of the stream %s: %w", info.Config.Name, err)
-		}
-		info.Config = stream.CachedInfo().Config
-		return nil
+		return false, nil
 	}
 	if !f.o.Adopt {
-		return fatal{fmt.Errorf("the stream %s belongs to the store %q, and this is the store %s: "+
+		return false, fatal{fmt.Errorf("the stream %s belongs to the store %q, and this is the store %s: "+
 			"start it with the data directory of that store, or with --adopt-feed to take the stream over (followers then load again), or with another --subject-prefix",
 			info.Config.Name, meta.store, f.id)}
 	}
 	f.log.Warn("the stream of another store is taken over", "stream", info.Config.Name, "store_id", meta.store)
 	meta.store = f.id
-	if err := f.note(ctx, info, meta); err != nil {
-		return err
-	}
-	f.stream, f.last = info, info.State.LastSeq
-	_, err := f.restart(ctx, codec.ReasonGap)
-	return err
+	return true, f.note(ctx, info, meta)
 }
 
 // restart opens a new epoch above all that the store and the stream have used,
@@ -242,21 +239,13 @@ func (f *durableFeed) compare(ctx context.Context, info *jetstream.StreamInfo) (
 		return codec.ReasonGap, "the stream was purged", nil
 	}
 	same, err := f.sameMessage(ctx, last, next)
-	if err == nil && !same {
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return codec.ReasonGap, fmt.Sprintf("the stream cannot show its last message, %d", last), nil
+	case err == nil && !same:
 		return codec.ReasonRewound, fmt.Sprintf("the stream has another change at revision %d", last), nil
 	}
 	return "", "", err
-}
-
-// missingSince counts the missing sequences that its epoch should have.
-func missingSince(s *jetstream.StreamState, began uint64) uint64 {
-	n := missing(s)
-	for _, sequence := range s.Deleted {
-		if sequence < began && n > 0 {
-			n--
-		}
-	}
-	return n
 }
 
 // aged says that an empty stream is empty because all of it grew too old.

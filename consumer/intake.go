@@ -67,6 +67,10 @@ func (c *consumer) command(m *nats.Msg) {
 }
 
 // decode reads the command, and its message id where it has one.
+//
+// A command is not empty and without a reply subject at once. Such messages
+// come from JetStream, which answers a pull or an acknowledgement on whatever
+// reply subject its user has named: kv.delete.other.key would be one.
 func (q *call) decode(info *subjects.Info, tail string, m *nats.Msg) (err error) {
 	if ids := m.Header[subjects.HeaderMsgID]; len(ids) > 0 {
 		if len(ids[0]) < 1 || len(ids[0]) > codec.MaxMsgID {
@@ -74,6 +78,9 @@ func (q *call) decode(info *subjects.Info, tail string, m *nats.Msg) (err error)
 			return codec.Invalidf(subjects.HeaderMsgID, "must have 1 to %d bytes", codec.MaxMsgID)
 		}
 		q.ID = ids[0]
+	}
+	if q.reply == "" && len(m.Data) == 0 {
+		return codec.Invalidf("payload", "must not be empty where nobody waits for the reply: {} says the same")
 	}
 	q.Payload = m.Data // also without an id: the engine bounds its queue by it
 	q.Command, q.enc, err = info.Command(tail, m.Data)

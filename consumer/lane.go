@@ -117,8 +117,8 @@ func (l *asyncLane) refusal() error {
 	return nil
 }
 
-// close waits for the last acknowledgement: each message is fenced by the one
-// before, so it speaks for all.
+// close waits for the last acknowledgement: they come in order, so what was
+// refused is known by then.
 func (l *asyncLane) close(ctx context.Context) (uint64, error) {
 	defer l.js.CleanupPublisher()
 	if l.last == nil {
@@ -126,7 +126,7 @@ func (l *asyncLane) close(ctx context.Context) (uint64, error) {
 	}
 	select {
 	case ack := <-l.last.Ok():
-		return ack.Sequence, nil
+		return ack.Sequence, l.refusal() // one that the stream had already lets the rest in
 	case err := <-l.last.Err():
 		return 0, err
 	case <-ctx.Done():

@@ -33,6 +33,7 @@ func (f *liveFeed) pace() pace                  { return livePace }
 func (f *liveFeed) connected() bool             { return f.conn.IsConnected() }
 func (f *liveFeed) changed() <-chan nats.Status { return f.status }
 func (f *liveFeed) close()                      { f.conn.RemoveStatusListener(f.status) }
+func (f *liveFeed) replaced() bool              { return f.unsure && f.reconnects() != f.since }
 
 // open has nothing to look at: subscribers keep nothing.
 func (f *liveFeed) open(_ context.Context, confirmed uint64) (uint64, error) {

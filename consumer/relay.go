@@ -22,6 +22,9 @@ type announcer interface {
 	pace() pace
 	// connected says whether announcing has any prospect now.
 	connected() bool
+	// replaced says that another connection stands than the one on which open
+	// looked, or on which something was announced since the last confirm.
+	replaced() bool
 	// changed receives a value when that may have become different.
 	changed() <-chan nats.Status
 	// open makes sure of what the other side has, at the start and whenever
@@ -123,7 +126,7 @@ func (r *relay) run() error {
 		if err != nil {
 			return err
 		}
-		if stop == nil && r.opened && r.confirmed >= r.store.Position().StoreRevision {
+		if stop == nil && r.confirmed >= r.store.Position().StoreRevision {
 			return nil
 		}
 		var alarm <-chan time.Time
@@ -155,6 +158,9 @@ func (r *relay) step(hurry bool) (time.Duration, error) {
 	if !r.out.connected() {
 		r.rewind()
 		return 0, nil
+	}
+	if r.opened && r.out.replaced() {
+		r.rewind()
 	}
 	if !r.opened {
 		if err := r.open(r.ctx); err != nil {

@@ -89,6 +89,7 @@ func (o *outbox) connected() bool {
 }
 
 func (o *outbox) pace() pace             { return livePace }
+func (o *outbox) replaced() bool         { return false }
 func (o *outbox) synced() (uint64, bool) { return 0, false }
 func (o *outbox) Synced(uint64)          {}
 func (o *outbox) Release()               {}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -133,14 +134,41 @@ func (f *durableFeed) create(ctx context.Context, first uint64, meta streamMeta)
 		stream, err = f.js.CreateStream(ctx, config)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("create the stream %s: %w", config.Name, err)
+		return nil, lasting(fmt.Errorf("create the stream %s: %w", config.Name, err))
 	}
 	f.log.Info("the stream of the change feed was created", "stream", config.Name, "first", max(1, first))
 	return stream.CachedInfo(), nil
 }
 
-// errCodeConfig is the server's refusal of a configuration it does not know.
-const errCodeConfig = 10025
+const (
+	errCodeConfig   = 10025 // a configuration that the server does not know
+	errCodeReplicas = 10074 // more than one replica, on a single server
+	errCodeChange   = 10052 // a change that this stream cannot take
+)
+
+// lasting makes an error fatal where the server would refuse the same request
+// each time: what it was asked for is wrong.
+func lasting(err error) error {
+	refused, ok := errors.AsType[*jetstream.APIError](err)
+	if ok && (refused.Code == http.StatusBadRequest || refused.ErrorCode == errCodeReplicas || refused.ErrorCode == errCodeChange) {
+		return fatal{err}
+	}
+	return err
+}
+
+// change changes the limits of the stream.
+func (f *durableFeed) change(ctx context.Context, info *jetstream.StreamInfo, want jetstream.StreamConfig) error {
+	stream, err := f.js.UpdateStream(ctx, want)
+	if err != nil {
+		hint := ""
+		if want.Replicas > 1 && want.PersistMode == jetstream.AsyncPersistMode {
+			hint = fmt.Sprintf("; it was made for 1 replica: stop the store and delete the stream (nats stream rm %s), and it is made anew", want.Name)
+		}
+		return lasting(fmt.Errorf("change the limits of the stream %s: %w%s", want.Name, err, hint))
+	}
+	info.Config = stream.CachedInfo().Config
+	return nil
+}
 
 // info is what the server says of the stream, missing sequences included; nil
 // where there is none.
@@ -166,6 +194,17 @@ func missing(s *jetstream.StreamState) uint64 {
 		return 0
 	}
 	return s.LastSeq - s.FirstSeq + 1 - s.Msgs
+}
+
+// missingSince counts the missing sequences that its epoch should have.
+func missingSince(s *jetstream.StreamState, began uint64) uint64 {
+	n := missing(s)
+	for _, sequence := range s.Deleted {
+		if sequence < began && n > 0 {
+			n--
+		}
+	}
+	return n
 }
 
 // note writes what the metadata should say.

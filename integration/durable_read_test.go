@@ -183,3 +183,12 @@ func setMany(t testing.TB, nc *nats.Conn, prefix string, n int) (last int64) {
 	}
 	return last
 }
+
+// settle waits until every command that the clients of a load sent is applied,
+// also those they gave up: a connection's commands are applied in order.
+func (l *load) settle() {
+	l.t.Helper()
+	for i, c := range l.clients[:8] { // one on each connection
+		set(l.t, c.nc, fmt.Sprint("settled/", i), "1")
+	}
+}

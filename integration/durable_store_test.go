@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -136,33 +137,55 @@ func copyDir(t testing.TB, from, to string) {
 	}
 }
 
-// TestOldDataDirectory: somebody puts back a directory, or only the store in it
-// (as a power loss with --sync=false does), that is behind the stream. No
-// revision is used twice: a new epoch begins above all of them.
+// TestOldDataDirectory: somebody puts back a whole directory that is behind the
+// stream. No revision is used twice: a new epoch begins above all of them.
 func TestOldDataDirectory(t *testing.T) {
-	for name, part := range map[string]string{"directory": ".", "store": "store", "unsynced": "store"} {
-		t.Run(name, func(t *testing.T) {
-			b := startBroker(t)
-			p := join(t, b, fmt.Sprintf("--sync=%v", name != "unsynced"))
-			nc := p.connect()
-			dir := p.dataDir()
-			setMany(t, nc, "old", 100)
-			epoch, _ := announcedAll(t, nc)
-			p.stop()
-			saved := filepath.Join(t.TempDir(), "saved")
-			copyDir(t, filepath.Join(dir, part), saved)
-			p = launch(t, p.args...).mustBeReady()
-			setMany(t, nc, "new", 50)
-			announcedAll(t, nc)
-			if p.kill(); name == "directory" {
-				copyDir(t, saved, dir)
-			} else {
-				copyDir(t, saved, filepath.Join(dir, part))
-			}
-			launch(t, p.args...).mustBeReady()
-			mustBeRewound(t, nc, epoch)
-		})
+	p, nc, epoch := putBack(t, ".")
+	launch(t, p.args...).mustBeReady()
+	mustBeRewound(t, nc, epoch, 151)
+}
+
+// TestOldStore: only the store in the directory is an old copy. With --sync that
+// is no power loss, and refused; without it is one, and a new epoch begins above
+// all revisions that were reserved.
+func TestOldStore(t *testing.T) {
+	p, _, _ := putBack(t, "store")
+	if log := launch(t, p.args...).mustFail(); !strings.Contains(log, "older copy") {
+		t.Errorf("the error does not say what is wrong: %s", log)
 	}
+	p, nc, epoch := putBack(t, "store", "--sync=false")
+	launch(t, p.args...).mustBeReady()
+	next := set(t, nc, "next", "1")
+	if next <= 151 {
+		t.Fatalf("the next revision is %d", next)
+	}
+	events := wholeStream(t, nc)
+	if len(events) != 2 || len(epochs(events)) != 1 || events[0].Epoch <= epoch {
+		t.Errorf("the stream has %d events: %v", len(events), events)
+	}
+	if n := len(contents(t, nc, "")); n != 101 {
+		t.Errorf("the store has %d keys, not the 100 of the old copy and one", n)
+	}
+}
+
+// putBack makes a store whose stream is at revision 150 and a part of whose
+// directory is as it was at 100. The store does not run.
+func putBack(t testing.TB, part string, flags ...string) (p *process, nc *nats.Conn, epoch int64) {
+	b := startBroker(t)
+	p = join(t, b, flags...)
+	nc = p.connect()
+	old := filepath.Join(p.dataDir(), part)
+	setMany(t, nc, "old", 100)
+	epoch, _ = announcedAll(t, nc)
+	p.stop()
+	saved := filepath.Join(t.TempDir(), "saved")
+	copyDir(t, old, saved)
+	p = launch(t, p.args...).mustBeReady()
+	setMany(t, nc, "new", 50)
+	announcedAll(t, nc)
+	p.stop()
+	copyDir(t, saved, old)
+	return p, nc, epoch
 }
 
 // dataDir is the store's data directory.
@@ -176,11 +199,11 @@ func (p *process) dataDir() (dir string) {
 }
 
 // mustBeRewound checks a store whose directory was put back at revision 100
-// while its stream was at 150.
-func mustBeRewound(t testing.TB, nc *nats.Conn, before int64) {
+// while its stream was at 150: the new epoch begins at a revision.
+func mustBeRewound(t testing.TB, nc *nats.Conn, before, begins int64) {
 	t.Helper()
-	if next := set(t, nc, "next", "1"); next != 152 {
-		t.Errorf("the next revision is %d, not 152", next)
+	if next := set(t, nc, "next", "1"); next != begins+1 {
+		t.Errorf("the next revision is %d, not %d", next, begins+1)
 	}
 	events := wholeStream(t, nc)
 	wantEpochs(t, events, "rewound")
@@ -223,7 +246,7 @@ func TestOldDataDirectoryUnseen(t *testing.T) {
 	w.release()
 	w.cut()
 	mustTakeWrites(t, nc)
-	mustBeRewound(t, nc, epoch)
+	mustBeRewound(t, nc, epoch, 151)
 }
 
 // mustTakeWrites waits until the store is ready.

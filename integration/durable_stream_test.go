@@ -145,6 +145,8 @@ func TestLastMessageUnreadable(t *testing.T) {
 	mustTakeWrites(t, nc)
 	set(t, nc, "next", "1")
 	announcedAll(t, nc)
+	wantEpochs(t, readStream(t, nc, 31), "gap")
+	p.stop()
 }
 
 // TestStreamDeleted: while the outbox has everything, a deleted stream is made

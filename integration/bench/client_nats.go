@@ -184,6 +184,20 @@ func (c *natsClient) fill(user int, keys []int, w *workload) error {
 	for _, key := range keys {
 		request = appendBatchSet(request, w.keyName(key), w.value())
 	}
-	_, err := ask(c.conn(user), "batch.apply", request)
-	return err
+	return askUntilTaken(c.conn(user), "batch.apply", request)
+}
+
+// askUntilTaken repeats a request while the store says that it is busy: loading
+// goes faster than the stream of a durable feed takes it.
+func askUntilTaken(conn *nats.Conn, subject string, request []byte) error {
+	for {
+		m, err := conn.Request(subject, request, requestTimeout)
+		if err != nil {
+			return fmt.Errorf("%s: %w", subject, err)
+		}
+		if code := m.Header.Get(errorCodeHeader); code != "503" && code != "429" {
+			return refusal(m)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
 }
