@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -22,7 +23,7 @@ import (
 // TestREADMECommands runs every command of the README's shell blocks, in their
 // order, against one new store; what it cannot run it must recognise.
 func TestREADMECommands(t *testing.T) {
-	s := &session{t: t, p: serve(t)}
+	s := &session{t: t, p: serve(t), dir: t.TempDir()}
 	s.nc = s.p.connect()
 	for _, b := range blocks(t) {
 		switch b.language {
@@ -47,6 +48,7 @@ func TestREADMECommands(t *testing.T) {
 // session runs the README's commands.
 type session struct {
 	t        *testing.T
+	dir      string // where commands write files
 	p        *process
 	nc       *nats.Conn
 	commands int
@@ -117,6 +119,7 @@ func (s *session) sett(line string, args []string, behind bool) {
 	case behind:
 		b := &background{line: line, cmd: exec.Command(binary(s.t), append([]string{"-s", s.p.url}, args...)...)}
 		b.cmd.Stdout, b.cmd.Stderr = &b.out, &b.notes
+		b.cmd.Dir = s.dir
 		dieWithUs(b.cmd)
 		if err := b.cmd.Start(); err != nil {
 			s.t.Fatal(err)
@@ -129,8 +132,10 @@ func (s *session) sett(line string, args []string, behind bool) {
 			return nil
 		})
 	default:
-		if r := s.p.sett(args...); r.status != 0 || r.out == "" {
-			s.t.Errorf("README: `%s` ends with status %d: %s%s", line, r.status, r.out, r.err)
+		cmd := exec.Command(binary(s.t), append([]string{"-s", s.p.url}, args...)...)
+		cmd.Dir = s.dir
+		if out, err := cmd.CombinedOutput(); err != nil || len(out) == 0 {
+			s.t.Errorf("README: `%s`: %v: %s", line, err, out)
 		}
 	}
 }
@@ -161,9 +166,29 @@ func (s *session) nats(line string, args []string) {
 		}
 		s.watches = append(s.watches, &background{line: line, sub: sub})
 		must(s.t, s.nc, "kv.set", obj{"key": "config/readme", "value": "1"})
+	case args[0] == "sub" && len(args) == 6 && args[1] == "--stream" && args[4] == "--start-sequence":
+		s.stream(line, args[2], args[3], args[5])
 	default:
 		s.t.Errorf("README: `%s` is not recognised", line)
 	}
+}
+
+// stream reads a stream as `nats sub --stream` does, from a sequence on.
+func (s *session) stream(line, stream, filter, from string) {
+	s.t.Helper()
+	js, err := s.nc.JetStream()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	first, err := strconv.ParseUint(from, 10, 64)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	sub, err := js.SubscribeSync(filter, nats.BindStream(stream), nats.OrderedConsumer(), nats.StartSequence(first))
+	if err != nil {
+		s.t.Fatalf("README: `%s`: %v", line, err)
+	}
+	s.watches = append(s.watches, &background{line: line, sub: sub})
 }
 
 // make checks that the Makefile has the target and tells what it is for.
