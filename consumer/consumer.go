@@ -77,6 +77,7 @@ type consumer struct {
 	alone    alone
 	micro    *micro
 	backups  *backups
+	warned   map[string]bool // the streams that the log has told of
 	began    time.Time
 
 	// What runs, for close to wait for.
@@ -97,7 +98,7 @@ func newConsumer(o Options) *consumer {
 	c := &consumer{
 		conn: o.Conn, store: o.Store, prefix: o.Prefix, o: o,
 		stats: o.stats(), log: o.log(), now: o.now(),
-		flight:   newFlight(),
+		flight: newFlight(), warned: make(map[string]bool),
 		rejected: limiter{most: 100}, logged: limiter{most: 10},
 	}
 	c.began = c.now()

@@ -56,7 +56,27 @@ func (c *consumer) checkRoot(ctx context.Context, root string) error {
 			}
 		}
 	}
+	c.warnOfCaptures(ctx, root)
 	return nil
+}
+
+// warnOfCaptures tells once of each stream that captures the plain events: it
+// gets them at most once, where a source of the feed's own stream gets each.
+func (c *consumer) warnOfCaptures(ctx context.Context, root string) {
+	for _, info := range subjects.Events() {
+		if !strings.HasPrefix(info.Subject, root) {
+			continue
+		}
+		names, _ := c.capturing(ctx, c.prefix.Wrap(info.Subject+".>"))
+		for _, name := range names {
+			if c.warned[name] {
+				continue
+			}
+			c.warned[name] = true
+			c.log.Warn("a stream captures the feed's plain events, of which it may miss some: give it a source instead",
+				"stream", name, "subject", c.prefix.Wrap(info.Subject+".>"), "source", c.prefix.Stream())
+		}
+	}
 }
 
 // capturing returns the streams that take in messages on a subject, as far as
