@@ -288,19 +288,6 @@ func (f *durableFeed) outboxAt(revision uint64) (*codec.Event, error) {
 	return &events[0], nil
 }
 
-// message is the payload of a message of the stream.
-func (f *durableFeed) message(ctx context.Context, sequence uint64) ([]byte, error) {
-	stream, err := f.js.Stream(ctx, f.prefix.Stream())
-	if err != nil {
-		return nil, err
-	}
-	m, err := stream.GetMsg(ctx, sequence)
-	if err != nil {
-		return nil, fmt.Errorf("read message %d of the stream %s: %w", sequence, f.prefix.Stream(), err)
-	}
-	return m.Data, nil
-}
-
 func (f *durableFeed) announce(ctx context.Context, events []codec.Event) error {
 	for i := range events {
 		if err := f.publish(ctx, &events[i]); err != nil {

@@ -126,17 +126,21 @@ func TestReconnect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	info, err := js.StreamInfo("RECORD")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for seq := info.State.FirstSeq; seq <= info.State.LastSeq; seq++ {
-		m, err := js.GetMsg("RECORD", seq)
+	// The broker stores what it was sent behind our back.
+	until(t, "every change is recorded", func() bool {
+		info, err := js.StreamInfo("RECORD")
 		if err != nil {
 			t.Fatal(err)
 		}
-		recorded[decode[codec.Change](t, m.Data).Revision] = true
-	}
+		for seq := info.State.FirstSeq; seq <= info.State.LastSeq; seq++ {
+			m, err := js.GetMsg("RECORD", seq)
+			if err != nil {
+				t.Fatal(err)
+			}
+			recorded[decode[codec.Change](t, m.Data).Revision] = true
+		}
+		return len(recorded) >= int(store.Position().StoreRevision)
+	})
 	for revision := uint64(1); revision <= store.Position().StoreRevision; revision++ {
 		if !recorded[revision] {
 			t.Errorf("the event of revision %d was lost", revision)

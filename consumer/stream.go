@@ -207,6 +207,19 @@ func missingSince(s *jetstream.StreamState, began uint64) uint64 {
 	return n
 }
 
+// message is the payload of a message of the stream.
+func (f *durableFeed) message(ctx context.Context, sequence uint64) ([]byte, error) {
+	stream, err := f.js.Stream(ctx, f.prefix.Stream())
+	if err != nil {
+		return nil, err
+	}
+	m, err := stream.GetMsg(ctx, sequence)
+	if err != nil {
+		return nil, fmt.Errorf("read message %d of the stream %s: %w", sequence, f.prefix.Stream(), err)
+	}
+	return m.Data, nil
+}
+
 // note writes what the metadata should say.
 func (f *durableFeed) note(ctx context.Context, info *jetstream.StreamInfo, meta streamMeta) error {
 	config := info.Config

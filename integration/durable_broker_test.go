@@ -65,6 +65,7 @@ func feedMode(t testing.TB, nc *nats.Conn) any {
 // TestBrokerWithoutJetStream: at the first start the broker decides between
 // durable and live, and it stays so until a flag says otherwise.
 func TestBrokerWithoutJetStream(t *testing.T) {
+	t.Parallel() // it mostly waits
 	address, dir := freeAddress(t), t.TempDir()
 	flags := []string{"--nats-url", "nats://" + address, "--data-dir", t.TempDir()}
 	step := func(jetStream bool, more ...string) (*server.Server, *process, *nats.Conn) {

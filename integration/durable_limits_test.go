@@ -15,6 +15,7 @@ import (
 // add to it is unavailable; reads, renewals and deadlines go on, and nothing is
 // lost.
 func TestOutboxFull(t *testing.T) {
+	t.Parallel() // it mostly waits
 	b := startBroker(t)
 	w, p := joinTapped(t, b, "--outbox-max", "20000")
 	nc := connect(t, b.url)

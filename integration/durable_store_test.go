@@ -22,6 +22,7 @@ func wantEpoch(t testing.TB, nc *nats.Conn, want int64) {
 // TestKilledBeforePublish: what was committed and acknowledged and never
 // reached the broker is published by the next process, once, in the same epoch.
 func TestKilledBeforePublish(t *testing.T) {
+	t.Parallel() // it mostly waits
 	for name, after := range map[string]func(*tap){
 		"lost": (*tap).cut,
 		// What the dead process had published arrives while the next one
@@ -60,6 +61,7 @@ func TestKilledBeforePublish(t *testing.T) {
 // TestKilledBeforeAcknowledgement: the stream has the changes, and whoever
 // should learn it dies first: the store, the broker, or the connection.
 func TestKilledBeforeAcknowledgement(t *testing.T) {
+	t.Parallel() // it mostly waits
 	for name, die := range map[string]func(*broker, *tap, *process){
 		"store": func(_ *broker, w *tap, p *process) {
 			p.kill()
@@ -218,6 +220,7 @@ func mustBeRewound(t testing.TB, nc *nats.Conn, before, begins int64) {
 // TestOldDataDirectoryUnseen: with such a directory the store takes no write
 // until it has seen the stream, since its revisions were used. It tells why.
 func TestOldDataDirectoryUnseen(t *testing.T) {
+	t.Parallel() // it mostly waits
 	b := startBroker(t)
 	w, p := joinTapped(t, b)
 	nc := connect(t, b.url)

@@ -32,6 +32,7 @@ func (w *tap) forceOpen(nc *nats.Conn) {
 // TestBrokerLosesTail: the broker comes back with an older copy of its files, as
 // after a power loss. The tail is published again, in the same epoch.
 func TestBrokerLosesTail(t *testing.T) {
+	t.Parallel() // it mostly waits
 	b := startBroker(t)
 	p := join(t, b)
 	nc := p.connect()
@@ -42,7 +43,9 @@ func TestBrokerLosesTail(t *testing.T) {
 	copyDir(t, b.setup.Dir, saved)
 	b.start()
 	mustTakeWrites(t, nc)
-	setMany(t, nc, "new", 50)
+	setMany(t, nc, "new", 49)
+	announcedAll(t, nc)
+	set(t, nc, "new", "1") // with which what is announced could leave the outbox
 	announcedAll(t, nc)
 	b.kill()
 	copyDir(t, saved, b.setup.Dir)
@@ -152,6 +155,7 @@ func TestLastMessageUnreadable(t *testing.T) {
 // TestStreamDeleted: while the outbox has everything, a deleted stream is made
 // again as it was. Once it has not, a gap says so, and the stream begins there.
 func TestStreamDeleted(t *testing.T) {
+	t.Parallel() // it mostly waits
 	for name, flags := range map[string][]string{"kept": nil, "forgotten": {"--outbox-keep", "1"}} {
 		for _, running := range []bool{true, false} {
 			t.Run(fmt.Sprint(name, " running=", running), func(t *testing.T) {
@@ -192,6 +196,7 @@ func TestStreamDeleted(t *testing.T) {
 
 // TestStreamPurged: somebody empties the stream, or takes one subject out.
 func TestStreamPurged(t *testing.T) {
+	t.Parallel() // it mostly waits
 	for name, option := range map[string]jetstream.StreamPurgeOpt{
 		"all": jetstream.WithPurgeKeep(0), "subject": jetstream.WithPurgeSubject("kv.changed.k.7"),
 	} {

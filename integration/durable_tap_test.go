@@ -114,18 +114,27 @@ func (w *tap) serve(store net.Conn) {
 		defer c.end()
 		carry(store, broker, &c.in, c.gone, 2)
 	})
-	first := make([]byte, 32<<10)
-	n, err := store.Read(first)
-	if err == nil {
-		if bytes.Contains(first[:n], []byte(`"name":"sett feed"`)) {
+	if hello, err := greeting(store); err == nil {
+		if bytes.Contains(hello, []byte(`"name":"sett feed"`)) {
 			w.add(c)
 		}
-		if _, err = broker.Write(first[:n]); err == nil {
+		if _, err = broker.Write(hello); err == nil {
 			carry(broker, store, &c.out, c.gone, 0)
 		}
 	}
 	c.end()
 	both.Wait()
+}
+
+// greeting is what a client says until it asks for the first answer.
+func greeting(store net.Conn) (hello []byte, err error) {
+	for chunk := make([]byte, 32<<10); !bytes.Contains(hello, []byte("PING\r\n")); {
+		n, err := store.Read(chunk)
+		if hello = append(hello, chunk[:n]...); err != nil {
+			return nil, err
+		}
+	}
+	return hello, nil
 }
 
 func (w *tap) add(c *tapped) {
