@@ -28,10 +28,10 @@ func (s *store) WriteBackup(w io.Writer) (BackupInfo, error) {
 	}
 	// In the turn between two groups: no version that the view needs can be
 	// reclaimed before it is open, and none while it is.
-	s.turn.RLock()
+	s.turn.Lock()
 	st, restores := s.state.Load(), s.restores.Load()
 	v := st.backend.View(st.commit)
-	s.turn.RUnlock()
+	s.turn.Unlock()
 	defer v.Close()
 	header := backupHeader{
 		StoreID: s.identity.StoreID, Revision: st.counters.revision, Epoch: st.counters.epoch,

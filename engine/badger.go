@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -148,7 +149,7 @@ func openBadgerDir(dir string, o badgerOptions) (b *badgerBackend, err error) {
 	if err := makePrivate(dir); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	b = &badgerBackend{dir: dir, lock: lock, db: db, sync: ownSync && !o.NoSync, wal: wal{dir: dir}}
+	b = &badgerBackend{dir: dir, lock: lock, db: db, sync: ownSync && !o.NoSync, wal: wal{dir: dir, room: o.MemTable + largestGroup}}
 	b.last.Store(db.MaxVersion())
 	if b.sync {
 		err = b.wal.openLast()
@@ -468,7 +469,10 @@ func (f *found) verifyTables(dir string, opts badger.Options, keys *badger.KeyRe
 func (f *found) verifyTable(name string, opts table.Options) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("it cannot be read (%.200v)", r)
+			err = errors.New("it cannot be read")
+			if fault, ok := r.(runtime.Error); ok {
+				err = fmt.Errorf("it cannot be read (%w)", fault)
+			}
 		}
 	}()
 	file, err := z.OpenMmapFile(name, os.O_RDONLY, 0)

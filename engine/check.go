@@ -81,6 +81,10 @@ func CheckDir(dir string, key []byte) (r CheckReport, err error) {
 	}
 	lock, err := lockDir(current)
 	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(current + replacedSuffix); err == nil {
+			r.fail("a restore was cut off: the data are in %s; the next start of the store puts them back", current+replacedSuffix)
+			return r, nil
+		}
 		r.fail("%s is gone, but %s says that there is a store: restore a backup", current, filepath.Join(dir, identityFile))
 		return r, nil
 	}

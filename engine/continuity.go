@@ -50,14 +50,11 @@ func (s *store) dropOutbox() error {
 		if len(writes) == 0 {
 			return nil
 		}
-		st := *s.state.Load()
-		st.commit++
-		if err := st.backend.Commit(st.commit, append(writes, s.metaWrite(false))); err != nil {
-			s.fail(err)
-			return errStopped()
+		s.machine.begin(new(work), s.clock.ms())
+		s.machine.writes = writes
+		if err := s.commitNow(s.state.Load()); err != nil {
+			return err
 		}
-		s.machine.begin(s.clock.ms())
-		s.publish(&st)
 	}
 }
 
@@ -72,11 +69,11 @@ func (s *store) NewEpoch(reason string, above codec.Position) (at codec.Position
 
 // beginEpoch commits a new epoch, in the writer's turn.
 func (s *store) beginEpoch(reason string, above codec.Position) (codec.Position, error) {
-	s.machine.begin(s.clock.ms())
+	s.machine.begin(new(work), s.clock.ms())
 	if _, err := s.machine.apply(&Request{Command: s.epochCommand(reason, above)}); err != nil {
 		return codec.Position{}, err
 	}
-	if err := s.persist(s.state.Load()); err != nil {
+	if err := s.commitNow(s.state.Load()); err != nil {
 		return codec.Position{}, err
 	}
 	at := s.Position()

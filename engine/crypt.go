@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
 )
 
 // # Keys
@@ -48,26 +49,22 @@ func CheckKey(key []byte) error {
 
 // derive makes a key of 32 bytes for one purpose.
 func derive(key, salt []byte, purpose string) []byte {
-	derived, err := hkdf.Key(sha256.New, key, salt, "sett 1 "+purpose, 32)
+	return mustCrypt(hkdf.Key(sha256.New, key, salt, "sett 1 "+purpose, 32)) // it makes up to 8,160 bytes
+}
+
+// mustCrypt takes the result of what fails only for sizes that no caller has.
+func mustCrypt[T any](result T, err error) T {
 	if err != nil {
-		panic(err) // only for more bytes than 8,160
+		panic(err)
 	}
-	return derived
+	return result
 }
 
 // keyID names a key and gives nothing of it away.
 func keyID(key, salt []byte) string { return hex.EncodeToString(derive(key, salt, "id")[:8]) }
 
 func newGCM(key []byte) cipher.AEAD {
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		panic(err) // keys have 32 bytes
-	}
-	gcm, err := cipher.NewGCM(block)
-	if err != nil {
-		panic(err) // AES has blocks of 16 bytes
-	}
-	return gcm
+	return mustCrypt(cipher.NewGCM(mustCrypt(aes.NewCipher(key)))) // keys have 32 bytes
 }
 
 // sealedKey is a store's key as DIR/identity keeps it.
@@ -140,6 +137,22 @@ func secret(storeKey []byte, purpose string) []byte {
 
 // Secret implements [Maintenance].
 func (s *store) Secret(purpose string) []byte { return secret(s.key, purpose) }
+
+// discreet has an error not say which key it is about, where the store is
+// encrypted: errors are logged, and a log is not.
+func (s *store) discreet(err error) error {
+	if s.key == nil || err == nil {
+		return err
+	}
+	return &discreetError{err}
+}
+
+type discreetError struct{ error }
+
+var quotedText = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+
+func (e *discreetError) Error() string { return quotedText.ReplaceAllString(e.error.Error(), `"..."`) }
+func (e *discreetError) Unwrap() error { return e.error }
 
 // RotateKey has a stopped store's data directory take another master key. Only
 // the store's own key is sealed anew, in one file and at once: afterwards the

@@ -74,3 +74,18 @@ func freeSpace(dir string) (int64, error) {
 	}
 	return int64(min(stat.Bavail, 1<<50/max(1, uint64(stat.Bsize)))) * int64(stat.Bsize), nil
 }
+
+// filesNeeded is what a store opens at least: its logs and tables, and whoever is
+// connected.
+const filesNeeded = 128
+
+// mayOpenFiles refuses a process that may open so few files that Badger would
+// wait for ever for one.
+func mayOpenFiles() error {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur >= filesNeeded {
+		return nil // an unknown limit is none
+	}
+	return fmt.Errorf("engine: this process may open %d files, and a store needs %d at least: raise the limit (ulimit -n, LimitNOFILE of systemd)",
+		limit.Cur, filesNeeded)
+}

@@ -64,7 +64,8 @@ func (s *snapshot) Len() int { return s.tree.Len() }
 // not yet committed. Only the writer uses it.
 type index struct {
 	tree    *places
-	pending map[*slot]item // put there since the last publish
+	pending map[*slot]item // put there by the group in progress
+	sealed  map[*slot]item // and by the one before, which may not be visible yet
 	// recent remembers where keys stand, by their hash: finding a key in the
 	// tree costs two dozen cache misses, and most keys are written again.
 	recent []place
@@ -87,7 +88,8 @@ func newIndex() *index {
 	tree := btree.NewBTreeGOptions(func(a, b *slot) bool { return a.path < b.path },
 		btree.Options{NoLocks: true, Degree: 32})
 	return &index{
-		tree: tree, pending: make(map[*slot]item), recent: make([]place, recentPlaces), seed: maphash.MakeSeed(),
+		tree: tree, pending: make(map[*slot]item), sealed: make(map[*slot]item),
+		recent: make([]place, recentPlaces), seed: maphash.MakeSeed(),
 	}
 }
 
@@ -105,6 +107,9 @@ func (x *index) find(path string) *place {
 // latest is what the writer has put into a slot last.
 func (x *index) latest(s *slot) item {
 	if i, ok := x.pending[s]; ok {
+		return i
+	}
+	if i, ok := x.sealed[s]; ok {
 		return i
 	}
 	return s.visible()
@@ -160,17 +165,12 @@ func (x *index) Ascend(from string, fn func(item) bool) {
 // Len is the number of records.
 func (x *index) Len() int { return x.tree.Len() }
 
-// publish makes the latest records visible and returns the keys as they are. It
-// hands the values that came with them to keep.
-func (x *index) publish(keep func(*cachedValue)) *snapshot {
-	for s, i := range x.pending {
-		s.now.Store(i.rec)
-		if i.fresh != nil {
-			keep(i.fresh)
-		}
-	}
-	clear(x.pending)
-	return &snapshot{tree: x.tree.IsoCopy()}
+// seal returns the keys as they are, and what is to become visible with them.
+// What it returned before must be visible by now.
+func (x *index) seal() (*snapshot, map[*slot]item) {
+	clear(x.sealed)
+	x.sealed, x.pending = x.pending, x.sealed
+	return &snapshot{tree: x.tree.IsoCopy()}, x.sealed
 }
 
 // carver makes strings out of larger pieces of memory, which hold many of them

@@ -86,10 +86,10 @@ func BenchmarkIndexMemory(b *testing.B) {
 		"written": func(x *index) {
 			for n, i := range rand.Perm(keys) {
 				if x.Set(item{path: string(key(i)), rec: &record{revision: uint64(i)}}); n%1000 == 0 {
-					x.publish(nil)
+					show(x)
 				}
 			}
-			x.publish(nil)
+			show(x)
 		},
 		"loaded": func(x *index) {
 			var paths carver
@@ -107,6 +107,14 @@ func BenchmarkIndexMemory(b *testing.B) {
 				runtime.KeepAlive(index)
 			}
 		})
+	}
+}
+
+// show makes visible what was set.
+func show(x *index) {
+	_, shown := x.seal()
+	for s, i := range shown {
+		s.now.Store(i.rec)
 	}
 }
 

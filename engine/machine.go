@@ -22,13 +22,9 @@ type machine struct {
 	beat func(item)
 
 	// Of the group:
+	*work
 	refuse  refusal
 	nowMs   int64
-	arena   arena
-	writes  []write
-	events  []codec.Event  // encoded
-	stale   []*record      // overwritten or gone
-	lives   []*record      // with a deadline, to be scheduled once they are visible
 	paths   []string       // of the command in progress: what it names
 	changes []codec.Change // likewise: not yet encoded
 	undo    []item         // likewise: what was there before
@@ -58,16 +54,20 @@ type counters struct {
 }
 
 func newMachine(encoding codec.Encoding) *machine {
-	return &machine{index: newIndex(), encoding: encoding, dedup: newDedup()}
+	return &machine{index: newIndex(), encoding: encoding, dedup: newDedup(), work: new(work)}
 }
 
-// begin starts a group at a time, which never goes back.
-func (m *machine) begin(nowMs int64) {
+// begin starts a group at a time.
+func (m *machine) begin(w *work, nowMs int64) {
+	w.reset()
+	m.work = w
+	m.advance(nowMs)
+}
+
+// advance moves the group's time on; it never goes back.
+func (m *machine) advance(nowMs int64) {
 	m.nowMs = max(nowMs, m.counters.nowMs)
 	m.counters.nowMs = m.nowMs
-	m.arena.reset()
-	m.writes, m.stale = m.writes[:0], m.stale[:0]
-	m.events = m.events[:0]
 	m.dedup.begin(m.nowMs)
 }
 
@@ -367,35 +367,17 @@ func (m *machine) value(path string) ([]byte, error) {
 	return m.fetch(i)
 }
 
-// seal ends the group: the outbox, the message ids and the counters join its
-// writes. It returns the parts of the outbox.
-func (m *machine) seal(ts uint64) []part {
-	var parts []part
-	parts, m.writes = sealParts(m.events, m.writes)
-	m.writes = m.dedup.seal(ts, m.writes)
-	return parts
+// idle tells whether the group has nothing to commit: refusals, and commands
+// that changed nothing.
+func (m *machine) idle() bool {
+	return len(m.writes) == 0 && len(m.events) == 0 && m.dedup.idle()
 }
 
-// arena holds the bytes of a group's writes, so that a group makes few
-// allocations. What it returned stays valid until reset, also when it grows.
-type arena struct{ buf []byte }
-
-func (a *arena) reset() { a.buf = a.buf[:0] }
-
-func (a *arena) add(s string) []byte {
-	start := len(a.buf)
-	a.buf = append(a.buf, s...)
-	return a.buf[start:len(a.buf):len(a.buf)]
-}
-
-func (a *arena) record(key []byte, r *codec.Record) []byte {
-	start := len(a.buf)
-	a.buf = codec.AppendRecord(a.buf, key, r)
-	return a.buf[start:len(a.buf):len(a.buf)]
-}
-
-func (a *arena) event(enc codec.Encoding, c *codec.Change) []byte {
-	start := len(a.buf)
-	a.buf = codec.Append(a.buf, enc, c)
-	return a.buf[start:len(a.buf):len(a.buf)]
+// seal ends the group: the outbox and the message ids join its writes.
+func (m *machine) seal(commit uint64) {
+	w := m.work
+	w.commit, w.after = commit, m.counters
+	w.parts, w.writes = sealParts(w.events, w.writes)
+	w.writes = m.dedup.seal(commit, w.writes)
+	w.keys, w.shown = m.index.seal()
 }

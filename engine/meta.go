@@ -29,8 +29,7 @@ func (m *meta) fields() []*uint64 {
 }
 
 // metaWrite is the write of a commit that keeps the counters.
-func (s *store) metaWrite(clean bool) write {
-	c := &s.machine.counters
+func (s *store) metaWrite(c *counters, clean bool) write {
 	m := meta{revision: c.revision, epoch: c.epoch, nowMs: uint64(c.nowMs), announced: s.outbox.lastAnnounced(), store: s.identity.StoreID}
 	if clean {
 		m.clean = leftClosed

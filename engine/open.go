@@ -19,6 +19,7 @@ func Open(o Options) (Engine, error) {
 	}
 	s := &store{
 		options: o, log: o.log(), stats: o.stats(), outbox: newOutbox(o.outboxMax(), o.outboxKeep()), deadlines: newDeadlines(),
+		applied: make(chan *group, 1), works: make(chan *work, 2), free: make(chan struct{}, 1),
 		finished: make(chan *group, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	s.cache.max = o.cacheBytes()
@@ -29,9 +30,11 @@ func Open(o Options) (Engine, error) {
 		return nil, err
 	}
 	if err := s.start(b); err != nil {
-		return nil, errors.Join(err, b.Close())
+		return nil, errors.Join(s.discreet(err), b.Close())
 	}
+	s.free <- struct{}{}
 	s.workers.Go(s.write)
+	s.workers.Go(s.commit)
 	s.workers.Go(s.finish)
 	s.helpers.Go(s.collect)
 	s.helpers.Go(s.watch)
@@ -48,6 +51,9 @@ func (s *store) openBackend() (backend, error) {
 		return openMemory(), nil
 	}
 	dir := s.options.Dir
+	if err := mayOpenFiles(); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("engine: %w", err)
 	}
@@ -100,7 +106,7 @@ func (s *store) start(b backend) error {
 	if err := s.load(b, m); err != nil {
 		return err
 	}
-	s.machine.begin(s.clock.ms())
+	s.machine.advance(s.clock.ms())
 	if fresh {
 		s.machine.counters.epoch = uint64(s.clock.ms())
 	}
@@ -122,12 +128,9 @@ func (s *store) start(b backend) error {
 		}
 	}
 	s.killed = !fresh && !behind && m.clean == 0
-	parts := s.machine.seal(b.Last() + 1)
-	if err := b.Commit(b.Last()+1, append(s.machine.writes, s.metaWrite(false))); err != nil {
-		return err
+	if err := s.commitNow(&state{commit: b.Last(), backend: b}); err != nil {
+		return errors.Join(err, s.Err())
 	}
-	s.publish(&state{commit: b.Last(), counters: s.machine.counters, backend: b})
-	s.outbox.append(parts)
 	return s.identity.change(func(id *identity) {
 		id.Fresh, id.NoSync, id.Boot = false, s.options.NoSync, bootID()
 		id.Committed = b.Last()

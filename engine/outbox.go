@@ -321,8 +321,8 @@ func (s *store) nextPart(after uint64) (p part, ok bool, err error) {
 		return p, ok, nil
 	}
 	// It may have been deleted, or replaced with all the rest, meanwhile.
-	s.turn.RLock()
-	defer s.turn.RUnlock()
+	s.turn.Lock()
+	defer s.turn.Unlock()
 	if err := s.down(); err != nil {
 		return part{}, false, err
 	}

@@ -41,8 +41,8 @@ func (s *store) lookAgain(now int64, leftOut bool, fn func(st *state, nowMs int6
 	if leftOut {
 		s.settle(now)
 	}
-	s.turn.RLock()
-	defer s.turn.RUnlock()
+	s.turn.Lock()
+	defer s.turn.Unlock()
 	st := s.state.Load()
 	if err := s.down(); err != nil {
 		return st, err

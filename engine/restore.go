@@ -93,11 +93,11 @@ func (s *store) replace(b backend, swap swapper, info BackupInfo) error {
 		s.fail(err)
 		return err
 	}
-	s.machine.begin(s.clock.ms())
+	s.machine.advance(s.clock.ms())
 	if _, err := s.machine.apply(&Request{Command: s.epochCommand(codec.ReasonRestored, codec.Position{})}); err != nil {
 		return err
 	}
-	return s.persist(&state{commit: b.Last(), backend: b})
+	return s.commitNow(&state{commit: b.Last(), backend: b})
 }
 
 // afterRestore is what a store that had the old counters goes on from. Whoever

@@ -35,11 +35,15 @@ type store struct {
 	state     atomic.Pointer[state] // what readers see
 	published atomic.Uint64         // counts twice for each state: odd while it changes
 
-	// turn is held by the writer from reading the clock until its group is
-	// visible. Who holds it for reading knows that no group is between the two.
+	// turn is held, for reading, by each group from reading the clock until it
+	// is visible. Who holds it for writing knows that no group is between the
+	// two.
 	turn sync.RWMutex
 
-	finished  chan *group   // from the writer to the finisher
+	applied   chan *group   // from the writer to the committer
+	works     chan *work    // to be filled again
+	free      chan struct{} // holds a value while the committer has nothing to do
+	finished  chan *group   // from the committer to the finisher
 	stop      chan struct{} // closed for the expirer and the collector
 	held      atomic.Bool   // writes wait for Release
 	diskLow   atomic.Bool   // writes wait for room
@@ -131,6 +135,7 @@ func (s *store) Err() error {
 // fail stops the store: after a failed commit nobody may read, or write, what
 // the disk may have lost. It never tries the commit again.
 func (s *store) fail(err error) {
+	err = s.discreet(err)
 	if s.failure.CompareAndSwap(nil, &err) {
 		s.log.Error("the store stops: a commit failed", "error", err)
 		close(s.done)
@@ -142,6 +147,7 @@ func (s *store) failed(err error) error {
 	if errors.Is(err, errClosed) {
 		return errUnavailable()
 	}
+	err = s.discreet(err)
 	s.log.Error("reading the store failed", "error", err)
 	return codec.AsError(err)
 }
@@ -188,7 +194,7 @@ func (s *store) markClean() error {
 	s.machine.counters.nowMs = max(s.machine.counters.nowMs, s.clock.ms())
 	writes := s.outbox.forget(nil)
 	st := s.state.Load()
-	if err := st.backend.Commit(st.commit+1, append(writes, s.metaWrite(true))); err != nil {
+	if err := st.backend.Commit(st.commit+1, append(writes, s.metaWrite(&s.machine.counters, true))); err != nil {
 		return err
 	}
 	return s.identity.change(func(id *identity) { id.Committed = st.commit + 1 })

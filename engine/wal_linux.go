@@ -23,6 +23,7 @@ const ownSync = true
 // one is written, and a commit lies in one file whole. Only the writer uses it.
 type wal struct {
 	dir  string
+	room int64 // that a file takes
 	id   int
 	file *os.File // of that number
 }
@@ -35,16 +36,27 @@ func (w *wal) sync() error {
 		if err := syscall.Fdatasync(int(w.file.Fd())); err != nil {
 			return fmt.Errorf("sync %s: %w", w.file.Name(), err)
 		}
-		next, err := os.OpenFile(w.name(w.id+1), os.O_RDWR, 0)
-		if errors.Is(err, fs.ErrNotExist) {
+		// Looking takes no descriptor: clients may have taken all there are.
+		if _, err := os.Stat(w.name(w.id + 1)); errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
+		next, err := os.OpenFile(w.name(w.id+1), os.O_RDWR, 0)
 		if err != nil {
 			return err
 		}
 		w.close()
 		w.file, w.id = next, w.id+1
+		w.takeRoom()
 	}
+}
+
+// takeRoom takes the room on the disk that Badger will write of the present
+// file. It writes to memory, where a disk that is full is a fault that ends the
+// process; so the next commits have room whatever another program takes, until
+// the free space is looked at. Where there is no room now, nothing is worse.
+func (w *wal) takeRoom() {
+	const keepSize = 1 // FALLOC_FL_KEEP_SIZE
+	_ = syscall.Fallocate(int(w.file.Fd()), keepSize, 0, w.room)
 }
 
 func (w *wal) name(id int) string { return filepath.Join(w.dir, fmt.Sprintf("%05d.mem", id)) }
@@ -67,6 +79,9 @@ func (w *wal) openLast() error {
 	}
 	w.id = last
 	w.file, err = os.OpenFile(w.name(last), os.O_RDWR, 0)
+	if err == nil {
+		w.takeRoom()
+	}
 	return err
 }
 

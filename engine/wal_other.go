@@ -5,7 +5,10 @@ package engine
 // ownSync says that commits are synced by Badger.
 const ownSync = false
 
-type wal struct{ dir string }
+type wal struct {
+	dir  string
+	room int64
+}
 
 func (w *wal) openLast() error { return nil }
 func (w *wal) sync() error     { return nil }

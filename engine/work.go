@@ -1,0 +1,49 @@
+package engine
+
+import "github.com/settkv/sett/codec"
+
+// work is what a group leaves to be committed and then shown. The machine fills
+// one while another is being committed.
+type work struct {
+	arena  arena
+	writes []write
+	events []codec.Event // encoded
+	stale  []*record     // overwritten or gone
+	lives  []*record     // with a deadline, to be scheduled once they are visible
+
+	// Since it was sealed:
+	commit uint64 // its number; 0: there is nothing to commit
+	parts  []part // of the outbox
+	after  counters
+	keys   *snapshot
+	shown  map[*slot]item // what becomes visible
+}
+
+func (w *work) reset() {
+	w.arena.reset()
+	*w = work{arena: w.arena, writes: w.writes[:0], events: w.events[:0], stale: w.stale[:0], lives: w.lives[:0]}
+}
+
+// arena holds the bytes of a group's writes, so that a group makes few
+// allocations. What it returned stays valid until reset, also when it grows.
+type arena struct{ buf []byte }
+
+func (a *arena) reset() { a.buf = a.buf[:0] }
+
+func (a *arena) add(s string) []byte {
+	start := len(a.buf)
+	a.buf = append(a.buf, s...)
+	return a.buf[start:len(a.buf):len(a.buf)]
+}
+
+func (a *arena) record(key []byte, r *codec.Record) []byte {
+	start := len(a.buf)
+	a.buf = codec.AppendRecord(a.buf, key, r)
+	return a.buf[start:len(a.buf):len(a.buf)]
+}
+
+func (a *arena) event(enc codec.Encoding, c *codec.Change) []byte {
+	start := len(a.buf)
+	a.buf = codec.Append(a.buf, enc, c)
+	return a.buf[start:len(a.buf):len(a.buf)]
+}
