@@ -1,13 +1,18 @@
-# The sett binary and nothing else. Alone it serves a broker of its own, which
-# listens on the container's loopback only: join another one with SETT_NATS_URL
-# (docker-compose.yml does), or configure authentication with SETT_NATS_CONFIG.
+# The sett binary and nothing else, as a user without rights. Alone it serves a
+# broker of its own, which listens on the container's loopback only: join another
+# one with SETT_NATS_URL (docker-compose.yml does), or configure authentication
+# with SETT_NATS_CONFIG. `docker run --read-only` is enough for it.
+#
+#   docker build --build-arg VERSION=$(git describe --tags --always) \
+#     --build-arg COMMIT=$(git rev-parse HEAD) --tag sett .
 FROM golang:1.26-alpine AS build
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 ARG VERSION=container
-RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /out/sett ./cmd/sett
+ARG COMMIT=
+RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION} -X main.commit=${COMMIT}" -o /out/sett ./cmd/sett
 RUN mkdir -m 0700 /out/data
 
 FROM scratch

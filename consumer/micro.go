@@ -76,6 +76,7 @@ type microEndpointStats struct {
 	LastError      string        `json:"last_error"`
 	ProcessingTime time.Duration `json:"processing_time"`
 	AverageTime    time.Duration `json:"average_processing_time"`
+	Data           any           `json:"data,omitempty"`
 }
 
 func newMicro(c *consumer) *micro {
@@ -200,6 +201,9 @@ func (m *micro) stats() microStats {
 		}
 		if e.NumRequests > 0 {
 			e.AverageTime = e.ProcessingTime / time.Duration(e.NumRequests)
+		}
+		if m.c.o.Figures != nil && meter.Info == subjects.StoreStatus.Info {
+			e.Data = m.c.o.Figures()
 		}
 		stats.Endpoints = append(stats.Endpoints, e)
 	}

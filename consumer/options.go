@@ -71,6 +71,10 @@ type Options struct {
 	// DiscoverTick says when to ask for them again. nil: every 5 s.
 	DiscoverTick <-chan time.Time
 
+	// Figures is told as JSON with the statistics of store.status, to who asks
+	// $SRV.STATS: what others than the consumer measure. nil: there is nothing.
+	Figures func() any
+
 	// Stats receives the counters. nil: nobody reads them.
 	Stats *Stats
 	// Log takes what an operator should know. nil: slog.Default().

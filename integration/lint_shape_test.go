@@ -86,6 +86,7 @@ var mayPanic = []string{
 	"codec planOf", "codec add", "codec addField", // a type that cannot go over the wire
 	"engine opPath",                         // a command without a path
 	"engine remove",                         // a record that was there a moment ago: better no store than a wrong one
+	"engine mustCrypt",                      // a key of a size that no caller has
 	"cmd/sett fromEnv", "cmd/sett addField", // a flag that does not exist
 	"cmd/sett options", // a key that this process has made
 }

@@ -51,6 +51,7 @@ type client struct {
 	n     int                    // requests so far
 	acked int                    // of them, answered with a success
 	known map[string]*expectation
+	told  []acknowledgement // of changes, in order
 
 	failures []error // what no answer may be
 }
@@ -61,6 +62,13 @@ type expectation struct {
 	revision int64  // its revision
 	gone     bool   // acknowledged last: it was deleted
 	maybe    []write
+}
+
+// acknowledgement is a change that a client was told of.
+type acknowledgement struct {
+	write
+	key      string
+	revision int64
 }
 
 // write is one whose outcome nobody knows.
@@ -229,6 +237,9 @@ func (c *client) acknowledge(r loadRequest, reply loadReply) {
 		*e = expectation{value: w.value, gone: w.gone, revision: reply.Revision}
 		if last := key[len(key)-1]; len(reply.Results) > 0 {
 			e.revision = reply.Results[last-'x'].Revision
+		}
+		if e.revision > 0 {
+			c.told = append(c.told, acknowledgement{w, key, e.revision})
 		}
 	}
 }

@@ -62,7 +62,7 @@ func authorization(t *testing.T) string {
 }
 
 // configured runs a NATS server with JetStream from a configuration file.
-func configured(t *testing.T, text string) (url string) {
+func configured(t *testing.T, text string, set ...func(*server.Options)) (url string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "nats.conf")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -74,6 +74,9 @@ func configured(t *testing.T, text string) (url string) {
 	}
 	o.Host, o.Port, o.NoSigs, o.NoLog = "127.0.0.1", server.RANDOM_PORT, true, true
 	o.JetStream, o.StoreDir = true, t.TempDir()
+	for _, f := range set {
+		f(o)
+	}
 	s, err := server.NewServer(o)
 	if err != nil {
 		t.Fatal(err)

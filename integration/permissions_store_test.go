@@ -15,35 +15,50 @@ import (
 // TestStoreRights: what `sett permissions --store` prints is enough for all that
 // a store does on another's NATS server: guard fails where it was not.
 func TestStoreRights(t *testing.T) {
-	g := guard(t, "", "--engine", "memory", "--discover-services=false")
+	g := guard(t, "")
 	admin := g.tenant("admin")
 	admin.must("kv.set", `{"key":"a","value":"1"}`)
-	epoch := admin.must("store.status", "")["epoch"]
-	g.store.stop()
-	g.store = launch(t, append(g.store.args, "--feed-max-bytes", "2MiB")...).mustBeReady() // changes the stream's limits
-	eventually(t, patience, func() error {
-		if r, err := request(admin.nc, "kv.set", []byte(`{"key":"a","value":"2"}`), nil); err != nil || r.refused() {
-			return fmt.Errorf("%w %s", err, r.raw)
-		}
-		return nil
-	})
-	eventually(t, patience, func() error { // a new epoch, for which the stream was purged
-		status := admin.must("store.status", "")
-		if feed := status["feed"].(obj); status["epoch"] == epoch || feed["acked_revision"] != status["store_revision"] {
-			return fmt.Errorf("epoch %v, then %v", epoch, status)
-		}
-		return nil
-	})
 	file := filepath.Join(t.TempDir(), "backup")
 	for _, args := range [][]string{{"backup", "create", file}, {"status"}, {"kv", "list"}} {
 		if r := g.sett("admin", args...); r.status != 0 {
 			t.Errorf("sett %v: %d: %s", args, r.status, r.err)
 		}
 	}
+	// Changed limits update the stream, and changes that it missed move it
+	// forward.
+	flags := g.store.args
+	g.store.stop()
+	g.store = launch(t, append(flags, "--feed", "live")...).mustBeReady()
+	for range 3 {
+		admin.must("kv.set", `{"key":"a","value":"2"}`)
+	}
+	g.store.stop()
+	g.store = launch(t, append(flags, "--feed", "durable", "--feed-max-bytes", "2MiB")...).mustBeReady()
+	g.mustAnnounce(admin)
+	if !strings.Contains(g.store.logged(), "moves forward") {
+		t.Errorf("the stream was not moved: the test is wrong: %s", g.store.logged())
+	}
+	admin.must("kv.set", `{"key":"a","value":"3"}`)
+	g.store.stop()
+	g.store = launch(t, flags...).mustBeReady() // compares the stream's last message
+	g.mustAnnounce(admin)
+	admin.must("kv.set", `{"key":"a","value":"4"}`)
 	other := launch(t, append(g.store.args, "--data-dir", filepath.Join(t.TempDir(), "other"))...)
 	if log := other.mustFail(); !strings.Contains(log, "already served") {
 		t.Errorf("a second store: %s", log)
 	}
+}
+
+// mustAnnounce waits until the stream has what the store has.
+func (g *guarded) mustAnnounce(admin *tenant) {
+	g.t.Helper()
+	eventually(g.t, patience, func() error {
+		status := admin.must("store.status", "")
+		if feed := status["feed"].(obj); feed["acked_revision"] != status["store_revision"] {
+			return fmt.Errorf("%v", status)
+		}
+		return nil
+	})
 }
 
 // TestUsersWork: with their own permissions users do their work with the Go

@@ -60,7 +60,7 @@ checked.`,
 		Example: `  sett backup create monday.backup
   sett backup create - | ssh vault 'cat > monday.backup'
   sett backup create monday.backup --data-dir /var/lib/sett
-  sett backup create monday.backup --data-dir /var/lib/sett --encryption-key-file sett.key --plain`,
+  sett backup create b --data-dir DIR --encryption-key-file sett.key --plain`,
 		Args:        fileArg("FILE"),
 		Annotations: map[string]string{subjectsKey: subjects.StoreBackup.Subject},
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -90,6 +90,15 @@ type backupCreation struct {
 	file, dir, keyFile string
 	key                []byte
 	plain              bool
+	sealed             bool // it was read back without its key
+}
+
+// what says what was backed up.
+func (c *backupCreation) what(info *engine.BackupInfo) string {
+	if c.sealed {
+		return "store " + info.StoreID
+	}
+	return counted(info.Keys, info.Instances)
 }
 
 const keyFlag = "encryption-key-file"
@@ -133,6 +142,7 @@ func (c *backupCreation) write(from func(io.Writer) error) (err error) {
 		bar.clear()
 		if errors.Is(err, engine.ErrBackupSealed) {
 			c.a.note("the backup is encrypted: without --%s its sums were checked, but not what is in it", keyFlag)
+			c.sealed = true
 			return nil
 		}
 		return err
@@ -141,7 +151,7 @@ func (c *backupCreation) write(from func(io.Writer) error) (err error) {
 		if err := take(c.a.stdout); err != nil {
 			return err
 		}
-		c.a.note("backed up %s %s", counted(info.Keys, info.Instances), details(revision(info.Revision), size(int(info.Size))))
+		c.a.note("backed up %s %s", c.what(&info), details(revision(info.Revision), size(int(info.Size))))
 		return nil
 	}
 	if err := os.MkdirAll(filepath.Dir(c.file), 0o700); err != nil {
@@ -151,7 +161,7 @@ func (c *backupCreation) write(from func(io.Writer) error) (err error) {
 		return err
 	}
 	return c.a.showBackup(c.file, &info, func() error {
-		return c.a.say("backed up %s to %s %s", counted(info.Keys, info.Instances), c.file, details(revision(info.Revision), size(int(info.Size))))
+		return c.a.say("backed up %s to %s %s", c.what(&info), c.file, details(revision(info.Revision), size(int(info.Size))))
 	})
 }
 

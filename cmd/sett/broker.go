@@ -127,6 +127,9 @@ func (o *brokerOptions) serverOptions() (*server.Options, error) {
 	if opts.SyncInterval == 0 && !opts.SyncAlways {
 		opts.SyncInterval = brokerSync
 	}
+	if opts.MaxConn == 0 {
+		opts.MaxConn = mostConnections()
+	}
 	if opts.MaxPayload == 0 {
 		opts.MaxPayload = codec.MinPayload
 	}

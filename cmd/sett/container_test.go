@@ -60,7 +60,7 @@ func TestDockerfile(t *testing.T) {
 		t.Errorf("built from %s, want %s", d["FROM"][0], want)
 	}
 	build := strings.Join(d["RUN"], "\n")
-	for _, want := range []string{"CGO_ENABLED=0 go build ", " -X main.version=", " -o /out/sett ./cmd/sett", "mkdir -m 0700 /out/data"} {
+	for _, want := range []string{"CGO_ENABLED=0 go build ", " -X main.version=", " -X main.commit=", " -o /out/sett ./cmd/sett", "mkdir -m 0700 /out/data"} {
 		if !strings.Contains(build, want) {
 			t.Errorf("no %q in its build", want)
 		}
@@ -185,8 +185,8 @@ func flagOf(t *testing.T, args []string, name string) string {
 	return cmd.Flags().Lookup(name).Value.String()
 }
 
-// yaml is a node of the part of YAML that compose files need: maps by
-// indentation, lists by dashes or in brackets, and scalars.
+// yaml is a node of the part of YAML that our files need: maps by indentation,
+// lists by dashes or in brackets, and scalars.
 type yaml struct {
 	t      *testing.T
 	scalar string
@@ -238,6 +238,9 @@ func readYAML(t *testing.T, text string) *yaml {
 	return root
 }
 
+// yamlField begins a map in a list.
+var yamlField = regexp.MustCompile(`^[A-Za-z_./-]+:( |$)`)
+
 // yamlBlock reads the lines of one indentation, and returns those behind it.
 func yamlBlock(t *testing.T, lines []yamlLine) (*yaml, []yamlLine) {
 	t.Helper()
@@ -245,8 +248,13 @@ func yamlBlock(t *testing.T, lines []yamlLine) (*yaml, []yamlLine) {
 	for len(lines) > 0 && lines[0].indent == indent {
 		line := lines[0]
 		lines = lines[1:]
-		if item, ok := strings.CutPrefix(line.text, "- "); ok {
+		if item, ok := strings.CutPrefix(line.text, "- "); ok && !yamlField.MatchString(item) {
 			node.items = append(node.items, yamlScalar(t, item))
+			continue
+		} else if ok { // a map, which begins behind the dash
+			var next *yaml
+			next, lines = yamlBlock(t, append([]yamlLine{{indent + 2, item}}, lines...))
+			node.items = append(node.items, next)
 			continue
 		}
 		name, value, ok := strings.Cut(line.text, ":")

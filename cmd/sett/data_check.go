@@ -15,7 +15,7 @@ func (a *app) dataCommand() *cobra.Command {
 		Short: "Check the data directory of a stopped store, or give it a new key",
 		Long:  "Work on the data directory of a store that does not run.",
 		Example: `  sett data check /var/lib/sett
-  sett data rotate-key --data-dir /var/lib/sett --old-key-file old.key --new-key-file new.key`,
+  sett data rotate-key --data-dir DIR --old-key-file old --new-key-file new`,
 	})
 	cmd.AddCommand(a.dataCheckCommand(), a.rotateKeyCommand())
 	return cmd
@@ -126,7 +126,7 @@ is sealed anew, in DIR/identity and at once. The broker's files need nothing.
 
 Afterwards the old key opens nothing in DIR. Backups that were written with it
 still need it, and so do copies of DIR from before.`,
-		Example:     "  sett data rotate-key --data-dir /var/lib/sett --old-key-file old.key --new-key-file new.key",
+		Example:     "  sett data rotate-key --data-dir DIR --old-key-file old --new-key-file new",
 		Args:        noArgs,
 		Annotations: map[string]string{ownEnv: "true"},
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -26,6 +26,10 @@ kv.get.config.> and follow kv.changed.config.>, and sees no other key. That
 holds for users whose inboxes are their own: connect with the --inbox-prefix
 that is printed (_INBOX.USER), in Go nats.CustomInboxPrefix.
 
+--consumer is for users whom you trust with the feed's history: JetStream answers
+a pull on whatever subject its user names, also that which deletes the stream.
+Keys and services are safe from that, and the store makes its stream anew.
+
 --store prints what the store's own user needs where the store joins a NATS
 server instead of bringing its own. It answers users in _INBOX.>, and in each
 --inbox-prefix beside the first, which is its own.`,
@@ -126,6 +130,9 @@ func (p *permissions) config(rights *subjects.Rights) []byte {
 		who, how = "the store's own user", "run sett serve with"
 	}
 	fmt.Fprintf(&b, "# %q, %s: %s --inbox-prefix %s\n", p.user, who, how, p.inboxes[0])
+	if p.grant.Consumer != "" && !p.grant.Admin {
+		b.WriteString("# With a consumer the user can make JetStream delete the feed's history, but no key: see --help.\n")
+	}
 	b.WriteString("permissions: {\n")
 	writeSide(&b, "publish", rights.Publish)
 	writeSide(&b, "subscribe", rights.Subscribe)

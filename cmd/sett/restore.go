@@ -27,7 +27,7 @@ so if the directory is empty; the backup is read with the same key, or with
 that of --backup-key-file.`,
 		Example: `  sett restore monday.backup --data-dir /var/lib/sett
   sett restore monday.backup --data-dir /var/lib/sett --replace
-  sett restore monday.backup --data-dir /var/lib/encrypted --encryption-key-file sett.key`,
+  sett restore monday.backup --encryption-key-file sett.key`,
 		Args:        fileArg("FILE"),
 		Annotations: map[string]string{ownEnv: "true"},
 		RunE: func(_ *cobra.Command, args []string) (err error) {

@@ -62,7 +62,7 @@ func (a *app) command() *cobra.Command {
 	a.addClientFlags(root.PersistentFlags())
 	_ = root.RegisterFlagCompletionFunc("output", completeFormat) // the flag is there, so this goes
 	root.AddCommand(a.serveCommand(), a.kvCommand(), a.svcCommand(), a.batchCommand(),
-		a.lockCommand(), a.envCommand(), a.exportCommand(), a.importCommand(), a.backupCommand(), a.restoreCommand(), a.dataCommand(), a.watchCommand(), a.statusCommand(), a.subjectCommand(), a.contractCommand(), a.permissionsCommand(), a.decodeCommand(), a.versionCommand())
+		a.lockCommand(), a.envCommand(), a.exportCommand(), a.importCommand(), a.backupCommand(), a.restoreCommand(), a.dataCommand(), a.watchCommand(), a.statusCommand(), a.topCommand(), a.benchCommand(), a.subjectCommand(), a.contractCommand(), a.permissionsCommand(), a.decodeCommand(), a.versionCommand())
 	return root
 }
 

@@ -25,6 +25,7 @@ type serveFlags struct {
 	engine                                   string
 	feed                                     feedFlags
 	sync                                     bool
+	diskReserve                              byteSize
 	backup                                   backupFlags
 	crypt                                    cryptFlags
 	prefix, logLevel, logFormat              string
@@ -69,6 +70,7 @@ func (f *serveFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.dataDir, "data-dir", "./sett-data", "`DIR` for all data")
 	fs.StringVar(&f.engine, "engine", engine.Badger, "`KIND` of engine: badger (on disk) or memory (gone at the end)")
 	fs.BoolVar(&f.sync, "sync", true, "acknowledge a write when the disk has it; =false is faster, and a power loss may lose the last writes")
+	fs.Var(&f.diskReserve, "disk-reserve", "writes are unavailable while less is free on the disk of --data-dir (0B: 128MiB and as much as the data take, up to 1GiB more)")
 	f.feed.add(fs)
 	f.backup.add(fs)
 	f.crypt.add(fs)
@@ -103,6 +105,9 @@ func (f *serveFlags) validate() error {
 	}
 	if f.dataDir == "" {
 		return errors.New("--data-dir must not be empty")
+	}
+	if f.diskReserve < 0 {
+		return errors.New("--disk-reserve must not be negative")
 	}
 	if f.joins() {
 		for name, value := range map[string]string{"listen": f.listen, "nats-config": f.natsConfig, "nats-account": f.natsAccount} {
@@ -159,7 +164,7 @@ func (a *app) serve(ctx context.Context, f *serveFlags) error {
 	err = consumer.Run(ctx, consumer.Options{
 		Conn: link.conn, Feed: link.feed, Store: store, StoreID: store.Status().StoreID,
 		Prefix: subjects.Prefix(f.prefix), Version: versionName(), Log: log,
-		Stats: &shown.serving, Discover: f.discover,
+		Stats: &shown.serving, Figures: shown.figures, Discover: f.discover,
 		FeedMode: f.feed.mode, Stream: f.feed.stream(link.broker != nil, f.engine == engine.Memory),
 		Ready: func() { a.greet(log, f, store.FeedMode(), link.url()) },
 	})
@@ -169,7 +174,7 @@ func (a *app) serve(ctx context.Context, f *serveFlags) error {
 
 func (f *serveFlags) openEngine(log *slog.Logger, stats *engine.Stats) (engine.Engine, error) {
 	o := engine.Options{
-		Kind: f.engine, Dir: f.dataDir, NoSync: !f.sync, Stats: stats, Version: versionName(), Log: log,
+		Kind: f.engine, Dir: f.dataDir, NoSync: !f.sync, DiskReserve: int64(f.diskReserve), Stats: stats, Version: versionName(), Log: log,
 	}
 	f.feed.engine(&o)
 	if err := f.crypt.engine(&o, log); err != nil {

@@ -1,47 +1,11 @@
 package main
 
 import (
-	"fmt"
-	"runtime"
-	"runtime/debug"
-
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/spf13/cobra"
 
 	"github.com/settkv/sett/codec"
 	"github.com/settkv/sett/subjects"
 )
-
-// version is set by the linker (make build).
-var version string
-
-// versionName is the version of this binary, or the commit it was built from.
-func versionName() string {
-	if version != "" {
-		return version
-	}
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
-		return "development"
-	}
-	return info.Main.Version
-}
-
-func (a *app) versionCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:     "version",
-		Short:   "Print the version",
-		Example: "  sett version",
-		Args:    noArgs,
-		RunE: func(*cobra.Command, []string) error {
-			if a.format == asRaw {
-				return a.println(versionName())
-			}
-			return a.println(fmt.Sprintf("sett %s (nats-server %s, %s, %s/%s)",
-				versionName(), server.VERSION, runtime.Version(), runtime.GOOS, runtime.GOARCH))
-		},
-	}
-}
 
 func (a *app) subjectCommand() *cobra.Command {
 	reverse := false
