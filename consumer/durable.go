@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -42,6 +41,7 @@ type durableFeed struct {
 	since  uint64 // when the connection had reconnected so often
 	last   uint64 // the sequence of what was published last
 	lane   lane   // what was published since the last confirm; nil: nothing
+	ingest string // what the subjects in it begin with
 	marks  []syncMark
 }
 
@@ -138,9 +138,9 @@ func (f *durableFeed) anew(ctx context.Context) (uint64, error) {
 // claim makes sure that the stream is the store's own; adopted says that it was
 // another's until now.
 func (f *durableFeed) claim(ctx context.Context, info *jetstream.StreamInfo) (adopted bool, err error) {
-	if want := f.prefix.Private("feed.>"); !slices.Equal(info.Config.Subjects, []string{want}) {
+	if ingestOf(f.prefix, &info.Config) == "" {
 		return false, fatal{fmt.Errorf("the stream %s takes in %v, not %s: it is not a stream of sett; rename it, or give the store another --subject-prefix",
-			info.Config.Name, info.Config.Subjects, want)}
+			info.Config.Name, info.Config.Subjects, f.prefix.Private("feed.>"))}
 	}
 	meta := parseMeta(info.Config.Metadata)
 	if meta.store == f.id {
@@ -313,7 +313,7 @@ func (f *durableFeed) publish(ctx context.Context, e *codec.Event) error {
 	}
 	f.last = e.Revision
 	subject := subjects.Announced("", e)
-	if err := f.lane.publish(ctx, f.prefix.Private("feed."+subject), e.Revision, e.Payload); err != nil {
+	if err := f.lane.publish(ctx, f.ingest+subject, e.Revision, e.Payload); err != nil {
 		return err
 	}
 	if e.Revision <= f.shown {
@@ -338,6 +338,7 @@ func (f *durableFeed) enter(ctx context.Context, e *codec.Event) error {
 }
 
 func (f *durableFeed) newLane() (err error) {
+	f.ingest = ingestOf(f.prefix, &f.stream.Config)
 	if f.stream.Config.AllowBatchPublish {
 		f.lane, err = newFastLane(f.js)
 	} else {

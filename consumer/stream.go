@@ -7,9 +7,11 @@ import (
 	"maps"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
 
 	"github.com/settkv/sett/subjects"
 )
@@ -67,11 +69,25 @@ func (m streamMeta) into(other map[string]string) map[string]string {
 	return all
 }
 
+// ingest is what a new stream's own subject begins with. Nobody can guess it:
+// JetStream answers on any reply subject that the user of a consumer names, with
+// a message that the stream would take in.
+func ingest(p subjects.Prefix) string { return p.Private("feed." + nuid.Next() + ".") }
+
+// ingestOf is what a stream's own subject begins with; "" where it is none of
+// sett's.
+func ingestOf(p subjects.Prefix, config *jetstream.StreamConfig) string {
+	if len(config.Subjects) != 1 || !strings.HasPrefix(config.Subjects[0], p.Private("feed.")) {
+		return ""
+	}
+	return strings.TrimSuffix(config.Subjects[0], ">")
+}
+
 // config is what the stream must be. It takes in the private subject alone, so
 // that nobody else's message shifts a sequence, and keeps each message under its
 // public subject. It republishes nothing: that costs the server a search for the
 // subject's last message each time, and loses some at a change of its leader.
-func (o *StreamOptions) config(p subjects.Prefix, first uint64, meta streamMeta) jetstream.StreamConfig {
+func (o *StreamOptions) config(p subjects.Prefix, ingest string, first uint64, meta streamMeta) jetstream.StreamConfig {
 	storage, persist := jetstream.FileStorage, jetstream.DefaultPersistMode
 	switch {
 	case o.Memory:
@@ -84,8 +100,8 @@ func (o *StreamOptions) config(p subjects.Prefix, first uint64, meta streamMeta)
 	return jetstream.StreamConfig{
 		Name:              p.Stream(),
 		Description:       "every change of the sett store " + meta.store + ": the message of revision N has sequence N",
-		Subjects:          []string{p.Private("feed.>")},
-		SubjectTransform:  &jetstream.SubjectTransformConfig{Source: p.Private("feed.>"), Destination: p.Wrap(">")},
+		Subjects:          []string{ingest + ">"},
+		SubjectTransform:  &jetstream.SubjectTransformConfig{Source: ingest + ">", Destination: p.Wrap(">")},
 		FirstSeq:          first,
 		MaxBytes:          o.maxBytes(),
 		MaxAge:            o.MaxAge,
@@ -119,7 +135,7 @@ func (o *StreamOptions) syncedAfter() time.Duration {
 // update puts what may have changed over an existing configuration; changed
 // says whether anything has.
 func (o *StreamOptions) update(have jetstream.StreamConfig, p subjects.Prefix) (want jetstream.StreamConfig, changed bool) {
-	ours := o.config(p, have.FirstSeq, parseMeta(have.Metadata))
+	ours := o.config(p, ingestOf(p, &have), have.FirstSeq, parseMeta(have.Metadata))
 	want = have
 	want.MaxBytes, want.MaxAge, want.Replicas = ours.MaxBytes, ours.MaxAge, ours.Replicas
 	return want, want.MaxBytes != have.MaxBytes || want.MaxAge != have.MaxAge || want.Replicas != have.Replicas
@@ -127,7 +143,7 @@ func (o *StreamOptions) update(have jetstream.StreamConfig, p subjects.Prefix) (
 
 // create makes the stream, without fast ingest where the server has none.
 func (f *durableFeed) create(ctx context.Context, first uint64, meta streamMeta) (*jetstream.StreamInfo, error) {
-	config := f.o.config(f.prefix, first, meta)
+	config := f.o.config(f.prefix, ingest(f.prefix), first, meta)
 	stream, err := f.js.CreateStream(ctx, config)
 	if refused, ok := errors.AsType[*jetstream.APIError](err); ok && refused.ErrorCode == errCodeConfig {
 		config.AllowBatchPublish, config.PersistMode = false, jetstream.DefaultPersistMode

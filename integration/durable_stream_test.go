@@ -312,7 +312,7 @@ func TestIntruder(t *testing.T) {
 	set(t, nc, "next", "1") // revision 11
 	wantEpochs(t, mustTellAll(t, nc))
 	wantEpoch(t, nc, epoch)
-	if _, err := nc.Request("_sett._.feed.kv.changed.k.0", forged, patience); err != nil {
+	if _, err := nc.Request(ingest(t, nc)+"kv.changed.k.0", forged, patience); err != nil {
 		t.Fatal(err) // the stream has taken it, as sequence 12
 	}
 	set(t, nc, "next", "2")
@@ -329,13 +329,27 @@ func TestIntruder(t *testing.T) {
 	p.stop()
 }
 
+// ingest is what the stream's own subject begins with.
+func ingest(t *testing.T, nc *nats.Conn) string {
+	t.Helper()
+	js, err := nc.JetStream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := js.StreamInfo("SETT_CHANGES")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSuffix(info.Config.Subjects[0], ">")
+}
+
 // TestIntruderAtEmbedded: the embedded broker lets no client do that.
 func TestIntruderAtEmbedded(t *testing.T) {
 	p := serve(t)
 	refused := make(chan error, 10)
 	nc := p.connect(nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { refused <- err }))
 	setMany(t, nc, "k", 10)
-	for _, subject := range []string{"kv.changed.k.0", "_sett._.feed.kv.changed.k.0"} {
+	for _, subject := range []string{"kv.changed.k.0", ingest(t, nc) + "kv.changed.k.0"} {
 		if err := nc.Publish(subject, []byte(`{"revision":11}`)); err != nil {
 			t.Fatal(err)
 		}

@@ -71,7 +71,7 @@ func fillWhole(t testing.TB, v *volume, p *process) *process {
 	filler := v.fill(4 << 20)
 	pause(t, 2*time.Second)
 	p.cmd.Process.Signal(syscall.SIGTERM) // fails where it has ended
-	t.Logf("on a full disk the idle store ended with %v", p.wait())
+	t.Logf("on a full disk the idle store ended with %v: %s", p.wait(), firstLine(p.logged(), "nothing is lost", "fault address"))
 	again := v.fill(4 << 20) // closing has freed some
 	if log := launch(t, p.sameFlags()...).mustFail(); !strings.Contains(log, "make room first") {
 		t.Errorf("the start on a full disk tells: %s", log)
@@ -79,6 +79,18 @@ func fillWhole(t testing.TB, v *volume, p *process) *process {
 	removed(t, filler)
 	removed(t, again)
 	return p.again()
+}
+
+// firstLine is the first line of a log that has one of some texts.
+func firstLine(log string, texts ...string) string {
+	for line := range strings.Lines(log) {
+		for _, text := range texts {
+			if strings.Contains(line, text) {
+				return strings.TrimSpace(line)
+			}
+		}
+	}
+	return "no reason is told"
 }
 
 // removed removes a file.
