@@ -100,27 +100,27 @@ type write struct {
 var errRefused = errors.New("group refused")
 
 // checkGroup refuses what a backend could not store, before it touches
-// anything: a group over the capacity, or a key or value over its limit.
-func checkGroup(b backend, writes []write) error {
+// anything: a group over the capacity, or a key or value over its limit. It
+// returns what the rest takes.
+func checkGroup(b backend, writes []write) (size int64, err error) {
 	entries, limit := b.Capacity()
 	if len(writes) >= entries {
-		return fmt.Errorf("%w: %d writes, the limit is %d", errRefused, len(writes), entries-1)
+		return 0, fmt.Errorf("%w: %d writes, the limit is %d", errRefused, len(writes), entries-1)
 	}
-	var size int64
 	for i := range writes {
 		w := &writes[i]
 		if len(w.key) == 0 || len(w.key) > maxBackendKey {
-			return fmt.Errorf("%w: write %d: key of %d bytes, the limit is 1 to %d", errRefused, i, len(w.key), maxBackendKey)
+			return 0, fmt.Errorf("%w: write %d: key of %d bytes, the limit is 1 to %d", errRefused, i, len(w.key), maxBackendKey)
 		}
 		if len(w.value) > maxBackendValue {
-			return fmt.Errorf("%w: write %d: value of %d bytes, the limit is %d", errRefused, i, len(w.value), maxBackendValue)
+			return 0, fmt.Errorf("%w: write %d: value of %d bytes, the limit is %d", errRefused, i, len(w.value), maxBackendValue)
 		}
 		size += int64(len(w.key) + len(w.value) + writeOverhead)
 	}
 	if size >= limit {
-		return fmt.Errorf("%w: %d bytes, the limit is %d", errRefused, size, limit-1)
+		return 0, fmt.Errorf("%w: %d bytes, the limit is %d", errRefused, size, limit-1)
 	}
-	return nil
+	return size, nil
 }
 
 // gate counts the calls and the views inside a backend: Close waits for them

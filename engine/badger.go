@@ -103,6 +103,9 @@ type badgerBackend struct {
 	last atomic.Uint64 // the last commit that succeeded
 	sync bool          // commits are synced by wal
 
+	memTable int64        // bytes of a log that is full
+	logged   atomic.Int64 // bytes of the present log, about
+
 	// Only the writer touches these.
 	entries []badger.Entry // of the commit in progress, kept to be used again
 	broken  error          // why a commit failed; none is tried after it
@@ -149,7 +152,7 @@ func openBadgerDir(dir string, o badgerOptions) (b *badgerBackend, err error) {
 	if err := makePrivate(dir); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	b = &badgerBackend{dir: dir, lock: lock, db: db, sync: ownSync && !o.NoSync, wal: wal{dir: dir, room: o.MemTable + largestGroup}}
+	b = &badgerBackend{dir: dir, lock: lock, db: db, sync: ownSync && !o.NoSync, memTable: o.MemTable, wal: wal{dir: dir, room: o.MemTable + largestGroup}}
 	b.last.Store(db.MaxVersion())
 	if b.sync {
 		err = b.wal.openLast()
@@ -205,7 +208,8 @@ func (b *badgerBackend) commit(ts uint64, writes []write) error {
 	if last := b.last.Load(); ts <= last {
 		return fmt.Errorf("%w: the last one was %d", errRefused, last)
 	}
-	if err := checkGroup(b, writes); err != nil {
+	size, err := checkGroup(b, writes)
+	if err != nil {
 		return err
 	}
 	b.entries = slices.Grow(b.entries[:0], len(writes))[:len(writes)]
@@ -232,6 +236,7 @@ func (b *badgerBackend) commit(ts uint64, writes []write) error {
 		}
 	}
 	b.broken = txn.CommitAt(ts, nil)
+	b.logged.Store((b.logged.Load() + size) % b.memTable) // Badger then begins another
 	if b.broken == nil && b.sync {
 		b.broken = b.wal.sync()
 	}
@@ -279,8 +284,12 @@ func (b *badgerBackend) Capacity() (entries int, bytes int64) {
 	return int(b.db.MaxBatchCount()) - 1, b.db.MaxBatchSize() - 64
 }
 
-// Size implements [backend].
-func (b *badgerBackend) Size() int64 { return dirSize(b.dir) }
+// Size implements [backend]. Of the logs it counts what was written: they take
+// their room before.
+func (b *badgerBackend) Size() int64 {
+	size, logs := dirSize(b.dir, ".mem")
+	return size + b.logged.Load() + int64(max(0, logs-1))*b.memTable
+}
 
 // gauges adds what Badger says of itself.
 func (b *badgerBackend) gauges(g *Gauges) {

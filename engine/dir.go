@@ -46,15 +46,18 @@ func makePrivate(dir string) error {
 	return nil
 }
 
-// dirSize is what the files of a directory take on the disk. It counts blocks,
-// since Badger's logs are sparse files.
-func dirSize(dir string) int64 {
+// dirSize is what the files of a directory take on the disk, but for those with
+// an extension, which it counts. It looks at blocks, since files may be sparse.
+func dirSize(dir, but string) (size int64, others int) {
 	files, err := os.ReadDir(dir)
 	if err != nil {
-		return 0
+		return 0, 0
 	}
-	var size int64
 	for _, f := range files {
+		if filepath.Ext(f.Name()) == but {
+			others++
+			continue
+		}
 		info, err := f.Info()
 		if err != nil {
 			continue // compacted away since
@@ -63,7 +66,7 @@ func dirSize(dir string) int64 {
 			size += int64(stat.Blocks) * 512
 		}
 	}
-	return size
+	return size, others
 }
 
 // freeSpace is what the disk of a directory has left for us, in bytes.

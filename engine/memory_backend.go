@@ -49,7 +49,7 @@ func (b *memoryBackend) Commit(ts uint64, writes []write) error {
 	if ts <= last.ts {
 		return fmt.Errorf("engine: memory: commit %d: %w: the last one was %d", ts, errRefused, last.ts)
 	}
-	if err := checkGroup(b, writes); err != nil {
+	if _, err := checkGroup(b, writes); err != nil {
 		return fmt.Errorf("engine: memory: commit %d: %w", ts, err)
 	}
 	size := last.size
