@@ -7,7 +7,7 @@ RACE := $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 30s
 
-.PHONY: help build test race long fuzz lint bench bench-full golden clean
+.PHONY: help build test race long survive fuzz lint bench bench-full golden clean
 
 help: ## print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -24,6 +24,9 @@ race: ## every test with the race detector, or fail
 
 long: ## the tests that take long: more kills, more random commands
 	SETT_LONG=1 $(GO) test $(RACE) -timeout 60m ./...
+
+survive: ## kills, power cuts (as root), full disks, few files, overwrites: data survive
+	SETT_LONG=1 $(GO) test -timeout 30m -count 1 -run TestSurvive ./integration -v
 
 fuzz: ## fuzz every decoder for FUZZTIME each
 	@set -e; for pkg in $$($(GO) list ./...); do \

@@ -149,6 +149,14 @@ func (f *durableFeed) create(ctx context.Context, first uint64, meta streamMeta)
 		config.AllowBatchPublish, config.PersistMode = false, jetstream.DefaultPersistMode
 		stream, err = f.js.CreateStream(ctx, config)
 	}
+	if refused, ok := errors.AsType[*jetstream.APIError](err); ok && refused.ErrorCode == errCodeStorage {
+		err = fmt.Errorf("create the stream %s: %w for the %d MiB that it may take: give a smaller --feed-max-bytes, or JetStream more room (max_file)",
+			config.Name, err, config.MaxBytes>>20)
+		if f.stream == nil {
+			return nil, fatal{err} // at the start; later there may be room again
+		}
+		return nil, err
+	}
 	if err != nil {
 		return nil, lasting(fmt.Errorf("create the stream %s: %w", config.Name, err))
 	}
@@ -160,6 +168,7 @@ const (
 	errCodeConfig   = 10025 // a configuration that the server does not know
 	errCodeReplicas = 10074 // more than one replica, on a single server
 	errCodeChange   = 10052 // a change that this stream cannot take
+	errCodeStorage  = 10047 // it may grow beyond what JetStream has
 )
 
 // lasting makes an error fatal where the server would refuse the same request

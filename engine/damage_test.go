@@ -378,7 +378,7 @@ func TestFlippedBitsOfAnUnnotedLog(t *testing.T) {
 // system is started again.
 func TestALossyLogIsNotRefused(t *testing.T) {
 	r := newRuin(t, nil, true)
-	edit(t, filepath.Join(r.from, identityFile), func(b []byte) []byte {
+	edit(t, filepath.Join(r.from, identityFile), func([]byte) []byte {
 		id, err := readIdentity(r.from)
 		if err != nil {
 			t.Fatal(err)
@@ -387,7 +387,7 @@ func TestALossyLogIsNotRefused(t *testing.T) {
 		if err := id.save(r.from); err != nil {
 			t.Fatal(err)
 		}
-		b, err = os.ReadFile(filepath.Join(r.from, identityFile))
+		b, err := os.ReadFile(filepath.Join(r.from, identityFile))
 		if err != nil {
 			t.Fatal(err)
 		}

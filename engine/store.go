@@ -183,6 +183,10 @@ func (s *store) Close() error {
 		if s.Err() == nil {
 			s.closeErr = s.markClean()
 		}
+		if err := s.roomToClose(); err != nil {
+			s.closeErr = errors.Join(s.closeErr, err)
+			return // everything is on disk: only tidying up is left
+		}
 		s.closeErr = errors.Join(s.closeErr, s.state.Load().backend.Close())
 	})
 	return s.closeErr

@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"path/filepath"
+	"syscall"
 	"testing"
 )
 
@@ -29,4 +30,33 @@ func TestTheLogThatIsSynced(t *testing.T) {
 		}
 		files[b.wal.file.Name()] = true
 	}
+}
+
+// TestTheLogHasRoom: what Badger will write of a log has its place on the disk
+// before, the first log's and the next one's.
+func TestTheLogHasRoom(t *testing.T) {
+	const memTable = 8 << 20
+	b := openTestBadger(t, t.TempDir(), badgerOptions{MemTable: memTable})
+	defer b.Close()
+	mustHaveRoom := func() {
+		t.Helper()
+		var stat syscall.Stat_t
+		if err := syscall.Fstat(int(b.wal.file.Fd()), &stat); err != nil {
+			t.Fatal(err)
+		}
+		if room := stat.Blocks * 512; room < memTable {
+			t.Errorf("%s has %d bytes on the disk", b.wal.file.Name(), room)
+		}
+	}
+	mustHaveRoom()
+	first := b.wal.id
+	for ts := uint64(1); b.wal.id == first; ts++ {
+		if ts > 100 {
+			t.Fatal("Badger begins no new log")
+		}
+		if err := b.Commit(ts, []write{{key: []byte(fmt.Sprint("k", ts)), value: make([]byte, 512<<10)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustHaveRoom()
 }

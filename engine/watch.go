@@ -118,3 +118,17 @@ func roomToOpen(dir string) error {
 	return fmt.Errorf("engine: the disk of %s has %d MiB free, and opening the store may need %d MiB: make room first",
 		dir, free>>20, roomToBegin>>20)
 }
+
+// roomToClose refuses to close a backend on a disk where that would kill the
+// process: it would write the last tables.
+func (s *store) roomToClose() error {
+	if s.options.Kind == Memory {
+		return nil
+	}
+	free, err := freeSpace(s.options.Dir)
+	if err != nil || free >= roomToBegin {
+		return nil
+	}
+	return fmt.Errorf("engine: the disk of %s has %d MiB free, too few to tidy up at the end: nothing is lost; make %d MiB of room before the next start",
+		s.options.Dir, free>>20, roomToBegin>>20)
+}

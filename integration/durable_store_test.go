@@ -235,7 +235,7 @@ func TestOldDataDirectoryUnseen(t *testing.T) {
 	p.kill()
 	copyDir(t, saved, p.dataDir())
 	w.hold(true)
-	p = launch(t, p.args...).mustBeReady()
+	launch(t, p.args...).mustBeReady()
 	if err := checkError(ask(t, nc, "kv.set", []byte(`{"key":"a","value":"1"}`)), "unavailable"); err != nil {
 		t.Error(err)
 	}

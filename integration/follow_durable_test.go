@@ -218,7 +218,7 @@ func TestLogAtNewEpoch(t *testing.T) {
 		set(t, nc, "some/thing", "3")
 	}
 	p.stop()
-	p = launch(t, p.args...).mustBeReady()
+	launch(t, p.args...).mustBeReady()
 	set(t, nc, "b", "1")
 	for range 2 {
 		err := within(t, patience, "end of a follower that may not load again", ended)

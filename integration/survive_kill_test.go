@@ -44,8 +44,9 @@ func TestSurviveKill(t *testing.T) {
 // tally compares a store with what its clients were told, round by round.
 type tally struct {
 	rounds, changes int
-	gaps, dropped   int    // dropped: the stream has gone on beyond its limit
-	revision        uint64 // up to which the stream was read
+	gaps, dropped   int              // dropped: the stream has gone on beyond its limit
+	revision        uint64           // up to which the stream was read
+	held            map[string]entry // by applying it
 }
 
 // check looks at a store that came back.
@@ -85,9 +86,30 @@ func (c *tally) check(t testing.TB, p *process, l *load) {
 		t.Errorf("%d mistakes in the stream: %v", len(wrong), joined(wrong))
 	}
 	c.rounds++
-	if n := len(events); n > 0 {
-		c.revision = uint64(events[n-1].Revision)
+	c.apply(t, events, contents(t, nc, ""))
+}
+
+// apply applies what a round has added to the stream, which must give what the
+// store has. Where the stream has dropped something, that is where it goes on.
+func (c *tally) apply(t testing.TB, events []event, stored map[string]entry) {
+	t.Helper()
+	if len(events) > 0 {
+		whole := uint64(events[0].Revision) == c.revision+1
+		if c.held == nil {
+			c.held = make(map[string]entry)
+		}
+		for _, e := range events {
+			if c.revision = uint64(e.Revision); e.Op == "set" {
+				c.held[e.Key] = entry{e.Value, e.Revision}
+			} else {
+				delete(c.held, e.Key)
+			}
+		}
+		if !whole {
+			c.held = stored
+		}
 	}
+	sameState(t, c.held, stored)
 }
 
 // is tells whether an event is the change that was acknowledged.

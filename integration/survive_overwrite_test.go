@@ -49,6 +49,20 @@ func TestSurviveOverwrites(t *testing.T) {
 	t.Logf("stopped, it takes %d MiB", diskUse(t, p.dataDir())>>20)
 }
 
+// revisions lists the keys below a prefix without their values.
+func revisions(t testing.TB, nc *nats.Conn, prefix string) map[string]int64 {
+	t.Helper()
+	all, cursor := make(map[string]int64), any("")
+	for cursor != nil {
+		page := must(t, nc, "kv.list", fmt.Sprintf(`{"prefix":%q,"cursor":%q}`, prefix, cursor))
+		for _, e := range page["entries"].(list) {
+			all[e.(obj)["key"].(string)] = e.(obj)["revision"].(int64)
+		}
+		cursor = page["next"]
+	}
+	return all
+}
+
 // overwrite sends so many sets of 128 bytes in batches, from eight clients.
 func overwrite(t testing.TB, url string, writes, keys, batch int) {
 	t.Helper()

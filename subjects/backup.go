@@ -22,7 +22,7 @@ type Stream[Req, Chunk, Resp any] struct{ *Info }
 
 // Decode reads a request, as [Endpoint.Decode] does.
 func (s Stream[Req, Chunk, Resp]) Decode(tail string, payload []byte) (*Req, codec.Encoding, error) {
-	return Endpoint[Req, Resp]{s.Info}.Decode(tail, payload)
+	return Endpoint[Req, Resp](s).Decode(tail, payload)
 }
 
 // Message is a chunk on its way to the requester, to be acknowledged on ack.

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -93,4 +95,52 @@ func TestLatencies(t *testing.T) {
 	}
 	l.note(-1)
 	l.note(1<<63 - 1)
+}
+
+// Whoever interrupts it knows why it ends; whatever else goes wrong is told.
+func TestBenchTogether(t *testing.T) {
+	ctx, interrupt := context.WithCancelCause(t.Context())
+	broken := errors.New("broken")
+	err := (&bench{}).together(ctx, 3, func(ctx context.Context, number int) error {
+		if number == 1 {
+			return broken
+		}
+		<-ctx.Done()
+		return nil
+	})
+	if err != broken {
+		t.Errorf("%v, want %v", err, broken)
+	}
+	err = (&bench{}).together(ctx, 3, func(ctx context.Context, number int) error {
+		interrupt(errors.New("interrupt signal received"))
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	if err != context.Canceled {
+		t.Errorf("%v, want %v", err, context.Canceled)
+	}
+}
+
+// The events of the load are not those that are waited for.
+func TestBenchEvents(t *testing.T) {
+	b := &bench{a: &app{timeout: patience, connect: connectFlags{server: serveMemory(t)}}, prefix: "sett-bench/", clients: 1, connections: 1, keys: 1}
+	if err := b.open(); err != nil {
+		t.Fatal(err)
+	}
+	defer b.close()
+	tap, err := b.tapEvents()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tap.s.close()
+	ask := func(subject string, payload func(*benchWork) []byte) func() error { return b.asks(subject, payload)(0) }
+	if err := ask("kv.set", (*benchWork).set)(); err != nil {
+		t.Fatal(err)
+	}
+	if err := tap.after(ask("kv.set", (*benchWork).setEvent), patience); err != nil {
+		t.Fatal(err)
+	}
+	if err := tap.after(ask("kv.get", (*benchWork).get), time.Millisecond); err == nil {
+		t.Error("a key of the load has an event here")
+	}
 }

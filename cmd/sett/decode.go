@@ -30,7 +30,7 @@ the standard input is one.`,
   sett decode reply.bin
   sett decode --hex 81a36b6579a161`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			text := func([]byte) ([]byte, error) { return nil, nil }
+			var text func([]byte) ([]byte, error)
 			switch {
 			case inHex:
 				text = func(b []byte) ([]byte, error) { return hex.AppendDecode(nil, b) }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -203,5 +204,95 @@ func checkKubernetesMounts(t *testing.T, set *yaml, env map[string]string) {
 	}
 	if modes := claim.at("spec", "accessModes").texts(); !slices.Equal(modes, []string{"ReadWriteOncePod"}) {
 		t.Errorf("access %v: two pods must never have the data", modes)
+	}
+}
+
+// The operator's guide names what there is: commands, flags, alerts, and what
+// the store says when it does not start.
+func TestOperations(t *testing.T) {
+	data, err := os.ReadFile("OPERATIONS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	guide := string(data)
+	if n := strings.Count(guide, "\n"); n > 200 {
+		t.Errorf("%d lines, more than 200", n)
+	}
+	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(guide, -1) {
+		for _, line := range strings.Split(block[1], "\n") {
+			line, _, _ = strings.Cut(line, " #")
+			if _, args, ok := strings.Cut(strings.TrimSuffix(strings.TrimSpace(line), " &"), "sett "); ok && regexp.MustCompile(`^(sett|sudo|ssh) `).MatchString(line) {
+				checkCommandLine(t, words(strings.TrimPrefix(args, "sett ")))
+			}
+		}
+	}
+	for _, span := range regexp.MustCompile("`sett ([a-z][^`]*)`").FindAllStringSubmatch(guide, -1) {
+		cmd, _, err := (&app{}).command().Find(strings.Fields(span[1])[:1])
+		if err != nil || !cmd.HasParent() {
+			t.Errorf("`sett %s`: there is no such command", span[1])
+		}
+	}
+	for _, name := range regexp.MustCompile(`--[a-z][a-z-]+`).FindAllString(guide, -1) {
+		checkFlagExists(t, name)
+	}
+	checkAlertsExplained(t, guide)
+}
+
+// checkFlagExists checks a flag of any command.
+func checkFlagExists(t *testing.T, name string) {
+	t.Helper()
+	for _, cmd := range allCommands(t) {
+		if cmd.Flags().Lookup(name[2:]) != nil || cmd.InheritedFlags().Lookup(name[2:]) != nil || name == "--help" {
+			return
+		}
+	}
+	t.Errorf("no command has %s", name)
+}
+
+// checkAlertsExplained checks that each alert has a row, and each row an alert.
+func checkAlertsExplained(t *testing.T, guide string) {
+	t.Helper()
+	var want, got []string
+	for _, m := range regexp.MustCompile(`alert: (\S+)`).FindAllStringSubmatch(readOps(t, "alerts.yml"), -1) {
+		want = append(want, m[1])
+	}
+	for _, m := range regexp.MustCompile(`(?m)^\| (Sett\w+) \|`).FindAllStringSubmatch(guide, -1) {
+		got = append(got, m[1])
+	}
+	if len(want) == 0 || !slices.Equal(got, want) {
+		t.Errorf("explained are\n%v, and there are\n%v", got, want)
+	}
+}
+
+// What the guide has the store say is what it says.
+func TestOperationsQuotes(t *testing.T) {
+	data, err := os.ReadFile("OPERATIONS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, runbook, _ := strings.Cut(string(data), "## It does not start")
+	var code strings.Builder
+	for _, dir := range []string{".", "../../engine", "../../consumer"} {
+		files, err := filepath.Glob(dir + "/*.go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if text, err := os.ReadFile(file); err == nil && !strings.HasSuffix(file, "_test.go") {
+				code.Write(text)
+			}
+		}
+	}
+	rows := regexp.MustCompile(`(?m)^\| (.*`+"`"+`.*) \| .* \|$`).FindAllStringSubmatch(runbook, -1)
+	if len(rows) < 20 {
+		t.Errorf("only %d rows", len(rows))
+	}
+	for _, row := range rows {
+		said, _, _ := strings.Cut(row[1], " | ")
+		for _, quote := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(said, -1) {
+			if !strings.Contains(code.String(), quote[1]) {
+				t.Errorf("nothing says %q", quote[1])
+			}
+		}
 	}
 }

@@ -98,9 +98,6 @@ func (t *top) step(ctx context.Context, view topView) error {
 	}
 	before := t.last
 	t.last = now
-	if before == nil || !before.stats.Started.Equal(now.stats.Started) {
-		before = now // it has begun to count anew
-	}
 	return view.show(compare(before, now))
 }
 

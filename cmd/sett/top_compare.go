@@ -61,9 +61,12 @@ type topEndpoint struct {
 	MeanMs  float64 `json:"mean_ms"` // 0 of nothing
 }
 
-// compare makes the figures of the interval between two samples. Two of the
-// same moment have no rates.
+// compare makes the figures of the interval between two samples. Without one to
+// compare with, or from before the store began to count anew, there are no rates.
 func compare(before, now *topSample) *topFigures {
+	if before == nil || !before.stats.Started.Equal(now.stats.Started) {
+		before = now
+	}
 	st := now.status
 	f := &topFigures{
 		TimeMs: now.at.UnixMilli(), StoreID: st.StoreID, Version: st.Version, UptimeMs: st.UptimeMs,

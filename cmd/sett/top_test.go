@@ -2,10 +2,14 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"github.com/settkv/sett/codec"
 	"github.com/settkv/sett/engine"
@@ -56,6 +60,14 @@ func TestTopCompareNothing(t *testing.T) {
 	f := compare(same, same)
 	if text, err := json.Marshal(f); err != nil || f.Commands != 0 || f.Measured.CommitMeanMs != 0 {
 		t.Errorf("%s, %v", text, err)
+	}
+	again := sampleAt(12, 300, 80, 5, 14) // counted since it was started again
+	again.stats.Started = time.Unix(11, 0)
+	if f := compare(same, again); f.Commands != 0 || f.Seconds != 0 {
+		t.Errorf("%+v", f)
+	}
+	if f := compare(nil, same); f.Commands != 0 || f.Keys != 7 {
+		t.Errorf("%+v", f)
 	}
 	old := sampleAt(12, 300, 80, 5, 14)
 	old.stats.Endpoints[2].Data = nil // of a store that does not tell
@@ -163,4 +175,32 @@ func TestTopOutage(t *testing.T) {
 	p.end()
 	second.stop()
 	second.end()
+}
+
+// Of all stores on the NATS servers one is asked for.
+func TestTopAsksOneStore(t *testing.T) {
+	nc, err := nats.Connect(plainBroker(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	if _, err := askStats(t.Context(), nc, "mine"); !errors.Is(err, nats.ErrNoResponders) {
+		t.Errorf("there is none: %v", err)
+	}
+	_, err = nc.Subscribe(statsSubject, func(m *nats.Msg) {
+		for _, answer := range []string{"{", `{"metadata":{"store_id":"theirs"}}`, `{"metadata":{"store_id":"mine"},"endpoints":[{"name":"a"}]}`} {
+			_ = m.Respond([]byte(answer))
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stats, err := askStats(t.Context(), nc, "mine"); err != nil || len(stats.Endpoints) != 1 {
+		t.Errorf("%+v, %v", stats, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if stats, err := askStats(ctx, nc, "nobody's"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%+v, %v", stats, err)
+	}
 }

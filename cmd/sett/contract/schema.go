@@ -235,7 +235,7 @@ const (
 func (s schemas) text(o *object, f *field, limited bool) *object {
 	switch {
 	case !limited:
-	case f.values != nil && len(f.values) == 1:
+	case len(f.values) == 1:
 		o.set("const", f.values[0])
 	case f.values != nil:
 		o.set("enum", f.values)
