@@ -48,6 +48,7 @@ func hostile() map[string][]byte {
 // TestHostile sends hostile messages to every kind of subject: each is invalid
 // at once, and the process lives and stays as small as it was.
 func TestHostile(t *testing.T) {
+	t.Setenv("GOGC", "100") // collect as if memory were scarce, so that what is held shows
 	p := serve(t)
 	nc := p.connect()
 	subjects := []string{"kv.set", "kv.get", "batch.apply", "batch.get", "svc.register", "store.status", "kv.set.a", "kv.list.a"}

@@ -60,7 +60,11 @@ stops earlier. With -o raw the keys alone, a line each.`,
 // came. It returns where to go on. 0 is no limit.
 func (s *session) walk(limit int64, page func(limit int64) (next string, n int, err error)) (string, error) {
 	for came := int64(0); ; {
-		next, n, err := page(min(max(0, limit-came), codec.MaxPage))
+		ask := limit // none, or one that the store refuses
+		if limit > 0 {
+			ask = min(limit-came, codec.MaxPage)
+		}
+		next, n, err := page(ask)
 		if err != nil || next == "" {
 			return "", err
 		}

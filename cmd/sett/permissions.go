@@ -26,9 +26,10 @@ kv.get.config.> and follow kv.changed.config.>, and sees no other key. That
 holds for users whose inboxes are their own: connect with the --inbox-prefix
 that is printed (_INBOX.USER), in Go nats.CustomInboxPrefix.
 
---consumer is for users whom you trust with the feed's history: JetStream answers
-a pull on whatever subject its user names, also that which deletes the stream.
-Keys and services are safe from that, and the store makes its stream anew.
+--consumer is for users whom you trust with the feed's history: JetStream
+answers a pull on whatever subject its user names, also that which deletes the
+stream. Keys and services are safe from that, and the store makes its stream
+anew.
 
 --store prints what the store's own user needs where the store joins a NATS
 server instead of bringing its own. It answers users in _INBOX.>, and in each
