@@ -45,12 +45,18 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// buildSett builds the binary once for all tests, with the race detector where
-// the tests have it.
-var buildSett = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(work, "sett")
+// The binary is built once for all tests: for servers with the race detector,
+// where the tests have it, and for commands without. Dozens of those run, and
+// the detector makes each take half a second longer.
+var (
+	buildServer  = sync.OnceValues(func() (string, error) { return build("server", raceEnabled) })
+	buildCommand = sync.OnceValues(func() (string, error) { return build("command", false) })
+)
+
+func build(name string, race bool) (string, error) {
+	path := filepath.Join(work, name, "sett")
 	args := []string{"build", "-o", path}
-	if raceEnabled {
+	if race {
 		args = append(args, "-race")
 	}
 	cmd := exec.Command("go", append(args, "./cmd/sett")...)
@@ -59,12 +65,17 @@ var buildSett = sync.OnceValues(func() (string, error) {
 		return "", fmt.Errorf("go build ./cmd/sett: %w\n%s", err, out)
 	}
 	return path, nil
-})
+}
 
-// binary is the path of the built sett.
-func binary(t testing.TB) string {
+// serverBinary is the path of the sett that serves.
+func serverBinary(t testing.TB) string { return built(t, buildServer) }
+
+// binary is the path of the sett for commands.
+func binary(t testing.TB) string { return built(t, buildCommand) }
+
+func built(t testing.TB, build func() (string, error)) string {
 	t.Helper()
-	path, err := buildSett()
+	path, err := build()
 	if err != nil {
 		t.Fatal(err)
 	}

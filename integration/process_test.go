@@ -57,7 +57,7 @@ func launch(t testing.TB, flags ...string) *process {
 func launchUnder(t testing.TB, wrapper []string, flags ...string) *process {
 	t.Helper()
 	p := &process{t: t, args: flags, ready: make(chan string, 1), exited: make(chan struct{})}
-	line := append(append([]string(nil), wrapper...), binary(t), "serve", "--log-format", "json")
+	line := append(append([]string(nil), wrapper...), serverBinary(t), "serve", "--log-format", "json")
 	line = append(line, flags...)
 	p.cmd = exec.Command(line[0], line[1:]...)
 	p.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=0 exitcode=66")
