@@ -347,10 +347,6 @@ func (f *durableFeed) newLane() (err error) {
 	return err
 }
 
-// errReplaced says that another connection may have lost what was published on
-// the one before.
-var errReplaced = errors.New("the connection was replaced meanwhile")
-
 func (f *durableFeed) confirm(ctx context.Context) error {
 	if f.lane == nil {
 		return nil
@@ -364,8 +360,8 @@ func (f *durableFeed) confirm(ctx context.Context) error {
 		return err
 	case sequence != f.last:
 		return fmt.Errorf("the stream has acknowledged sequence %d for revision %d", sequence, f.last)
-	case f.conn.Stats().Reconnects != f.since:
-		return errReplaced // and its stream perhaps with it
+	case f.replaced():
+		return errReconnected // and the stream perhaps went back
 	}
 	f.mark(f.last)
 	return nil

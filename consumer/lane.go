@@ -44,10 +44,24 @@ func fenced(subject string, sequence uint64, payload []byte) *nats.Msg {
 	}}
 }
 
+// refused keeps the first refusal of a message, which comes when others are on
+// their way.
+type refused struct{ first atomic.Pointer[error] }
+
+func (r *refused) note(err error) { r.first.CompareAndSwap(nil, &err) }
+
+// refusal is what the server said of an earlier message, if it refused one.
+func (r *refused) refusal() error {
+	if err := r.first.Load(); err != nil {
+		return fmt.Errorf("the stream refuses a message: %w", *err)
+	}
+	return nil
+}
+
 // fastLane is a fast-ingest batch: acknowledged as a whole.
 type fastLane struct {
-	batch   jetstreamext.FastPublisher
-	refused atomic.Pointer[error]
+	refused
+	batch jetstreamext.FastPublisher
 }
 
 func newFastLane(js jetstream.JetStream) (*fastLane, error) {
@@ -55,7 +69,7 @@ func newFastLane(js jetstream.JetStream) (*fastLane, error) {
 	var err error
 	l.batch, err = jetstreamext.NewFastPublisher(js,
 		jetstreamext.FastPublishFlowControl{Flow: fastFlow, MaxOutstandingAcks: 4, AckTimeout: fastAckWithin},
-		jetstreamext.WithFastPublisherErrorHandler(func(err error) { l.refused.CompareAndSwap(nil, &err) }))
+		jetstreamext.WithFastPublisherErrorHandler(l.note))
 	return l, err
 }
 
@@ -64,14 +78,6 @@ func (l *fastLane) publish(_ context.Context, subject string, sequence uint64, p
 		return err
 	}
 	return l.refusal()
-}
-
-// refusal is what the server said of an earlier message; an Add never does.
-func (l *fastLane) refusal() error {
-	if err := l.refused.Load(); err != nil {
-		return fmt.Errorf("the stream refuses a message: %w", *err)
-	}
-	return nil
 }
 
 func (l *fastLane) close(ctx context.Context) (uint64, error) {
@@ -87,9 +93,9 @@ func (l *fastLane) close(ctx context.Context) (uint64, error) {
 
 // asyncLane publishes messages one by one, for servers without fast ingest.
 type asyncLane struct {
-	js      jetstream.JetStream
-	last    jetstream.PubAckFuture
-	refused atomic.Pointer[error]
+	refused
+	js   jetstream.JetStream
+	last jetstream.PubAckFuture
 }
 
 func newAsyncLane(conn *nats.Conn) (*asyncLane, error) {
@@ -97,7 +103,7 @@ func newAsyncLane(conn *nats.Conn) (*asyncLane, error) {
 	var err error
 	l.js, err = jetstream.New(conn,
 		jetstream.WithPublishAsyncMaxPending(window), jetstream.WithPublishAsyncTimeout(ackWithin),
-		jetstream.WithPublishAsyncErrHandler(func(_ jetstream.JetStream, _ *nats.Msg, err error) { l.refused.CompareAndSwap(nil, &err) }))
+		jetstream.WithPublishAsyncErrHandler(func(_ jetstream.JetStream, _ *nats.Msg, err error) { l.note(err) }))
 	return l, err
 }
 
@@ -108,13 +114,6 @@ func (l *asyncLane) publish(_ context.Context, subject string, sequence uint64, 
 	// No retries: what comes after would be refused by then.
 	l.last, err = l.js.PublishMsgAsync(fenced(subject, sequence, payload), jetstream.WithStallWait(ackWithin), jetstream.WithRetryAttempts(0))
 	return err
-}
-
-func (l *asyncLane) refusal() error {
-	if err := l.refused.Load(); err != nil {
-		return fmt.Errorf("the stream refuses a message: %w", *err)
-	}
-	return nil
 }
 
 // close waits for the last acknowledgement: they come in order, so what was

@@ -166,18 +166,6 @@ func (b *bench) settle(ctx context.Context) error {
 	return nil
 }
 
-// pause waits for d, or until ctx ends.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // latencies counts them in steps of 3 %: 32 for each doubling.
 type latencies struct {
 	count   uint64

@@ -1,6 +1,9 @@
 package main
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // instant is a moment on two clocks. The monotonic one stands still while the
 // machine is suspended; the wall clock does not, but may be set.
@@ -18,4 +21,16 @@ func now() instant {
 // more: who must not be late believes that one.
 func (i instant) since(from instant) time.Duration {
 	return max(i.mono-from.mono, i.wall-from.wall)
+}
+
+// pause waits for d, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

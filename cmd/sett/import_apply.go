@@ -196,20 +196,8 @@ func insist[Req, Resp any](ctx context.Context, im *importer, e subjects.Endpoin
 		if !ok || !refusal.Temporary && refusal.Code != codec.Timeout || !im.begun || time.Now().After(until) {
 			return resp, err
 		}
-		if err := rest(ctx, 200*time.Millisecond); err != nil {
+		if err := pause(ctx, 200*time.Millisecond); err != nil {
 			return nil, err
 		}
-	}
-}
-
-// rest waits for d, or until ctx ends.
-func rest(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
