@@ -46,7 +46,7 @@ func AppendRecord(dst []byte, key []byte, r *Record) []byte {
 // ParseRecord reads the record of a stored key. Value aliases data. Damage is
 // an error that names the key; it is never a client's fault.
 func ParseRecord(key, data []byte) (Record, error) {
-	body, err := checkSum(key, data)
+	body, err := checkSum(key, data, recordVersion)
 	if err != nil {
 		return Record{}, err
 	}
@@ -68,7 +68,7 @@ func appendSum(dst []byte, start int, key []byte) []byte {
 }
 
 // checkSum returns the bytes between the key and the checksum, version first.
-func checkSum(key, data []byte) ([]byte, error) {
+func checkSum(key, data []byte, version byte) ([]byte, error) {
 	if len(data) < 5 {
 		return nil, damaged(key)
 	}
@@ -76,8 +76,8 @@ func checkSum(key, data []byte) ([]byte, error) {
 	if crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, body) != sum {
 		return nil, damaged(key)
 	}
-	if body[0] != recordVersion {
-		return nil, fmt.Errorf("codec: record %q has format version %d, this program reads %d", key, body[0], recordVersion)
+	if body[0] != version {
+		return nil, fmt.Errorf("codec: record %q has format version %d, this program reads %d", key, body[0], version)
 	}
 	return body, nil
 }
@@ -93,7 +93,7 @@ func Seal(data, key []byte) []byte {
 
 // Unseal returns what [Seal] was given. The result aliases stored.
 func Unseal(key, stored []byte) ([]byte, error) {
-	body, err := checkSum(key, stored)
+	body, err := checkSum(key, stored, recordVersion)
 	if err != nil {
 		return nil, err
 	}
@@ -110,51 +110,14 @@ const (
 	StoreEvent   EventKind = 'c' // store.changed.<reason>
 )
 
-// Event is one entry of the outbox: a [Change] in the bytes to be published,
-// with what its subject is made of.
+// Event is a [Change] in the bytes to be published, with what its subject is
+// made of.
 type Event struct {
 	Revision uint64
 	Kind     EventKind
 	Name     string // the key, the service's name, or the reason
 	ID       string // of a ServiceEvent
 	Payload  []byte
-}
-
-// AppendEvent writes an event after dst; an outbox part is a row of them, with
-// a checksum at its end ([SealEvents]).
-func AppendEvent(dst []byte, e *Event) []byte {
-	dst = binary.AppendUvarint(dst, e.Revision)
-	dst = append(dst, byte(e.Kind))
-	dst = appendBytes(dst, e.Name)
-	dst = appendBytes(dst, e.ID)
-	return appendBytes(dst, e.Payload)
-}
-
-// SealEvents ends an outbox part that is stored under key.
-func SealEvents(dst []byte, key []byte) []byte { return appendSum(dst, 0, key) }
-
-// BeginEvents begins an outbox part.
-func BeginEvents(dst []byte) []byte { return append(dst, recordVersion) }
-
-// ParseEvents reads the outbox part that is stored under key, in order.
-// Payloads alias data.
-func ParseEvents(key, data []byte) ([]Event, error) {
-	body, err := checkSum(key, data)
-	if err != nil {
-		return nil, err
-	}
-	p := parser{rest: body[1:]}
-	var events []Event
-	for len(p.rest) > 0 && !p.short {
-		events = append(events, Event{
-			Revision: p.uvarint(), Kind: EventKind(p.byte()),
-			Name: string(p.bytes()), ID: string(p.bytes()), Payload: p.bytes(),
-		})
-	}
-	if p.short {
-		return nil, damaged(key)
-	}
-	return events, nil
 }
 
 func appendBytes[T string | []byte](dst []byte, b T) []byte {

@@ -42,28 +42,6 @@ func TestRecordsAreStoredAsBefore(t *testing.T) {
 	}
 }
 
-func TestEventsAreStoredAsBefore(t *testing.T) {
-	const key = "out:\x00\x00\x00\x00\x00\x00\x00\x07"
-	const want = "01076b03612f6200027b7d08730377656201310180ac0263036761700000b6f33026"
-	events := []Event{
-		{Revision: 7, Kind: KeyEvent, Name: "a/b", Payload: []byte("{}")},
-		{Revision: 8, Kind: ServiceEvent, Name: "web", ID: "1", Payload: []byte{0x80}},
-		{Revision: 300, Kind: StoreEvent, Name: "gap", Payload: []byte{}},
-	}
-	part := BeginEvents(nil)
-	for i := range events {
-		part = AppendEvent(part, &events[i])
-	}
-	part = SealEvents(part, []byte(key))
-	if got := hex.EncodeToString(part); got != want {
-		t.Errorf("stored as %s, before as %s", got, want)
-	}
-	got, err := ParseEvents([]byte(key), part)
-	if err != nil || !reflect.DeepEqual(got, events) {
-		t.Errorf("read back %+v, %v", got, err)
-	}
-}
-
 func TestSealedDataIsStoredAsBefore(t *testing.T) {
 	stored := Seal([]byte("data"), []byte("meta"))
 	if got, want := hex.EncodeToString(stored), "0164617461e805aaa9"; got != want {
@@ -78,7 +56,6 @@ func TestSealedDataIsStoredAsBefore(t *testing.T) {
 // version.
 func TestDamageOfWhatIsStoredIsAnError(t *testing.T) {
 	key := []byte("kv:a")
-	event := &Event{Revision: 1, Kind: KeyEvent, Name: "a", Payload: []byte("x")}
 	for name, c := range map[string]struct {
 		stored []byte
 		read   func(key, stored []byte) error
@@ -87,8 +64,8 @@ func TestDamageOfWhatIsStoredIsAnError(t *testing.T) {
 			_, err := ParseRecord(key, stored)
 			return err
 		}},
-		"events": {SealEvents(AppendEvent(BeginEvents(nil), event), key), func(key, stored []byte) error {
-			_, err := ParseEvents(key, stored)
+		"part": {storePart(key, &storedPart, storedChanges), func(key, stored []byte) error {
+			_, err := ParsePart(key, stored)
 			return err
 		}},
 		"sealed": {Seal([]byte("data"), key), func(key, stored []byte) error {
@@ -114,7 +91,7 @@ func TestDamageOfWhatIsStoredIsAnError(t *testing.T) {
 		if c.read([]byte("kv:b"), c.stored) == nil {
 			t.Errorf("%s: read under another key", name)
 		}
-		other := append([]byte{recordVersion + 1}, c.stored[1:len(c.stored)-4]...)
+		other := append([]byte{c.stored[0] + 1}, c.stored[1:len(c.stored)-4]...)
 		if c.read(key, appendSum(other, 0, key)) == nil {
 			t.Errorf("%s: another version was read", name)
 		}
@@ -130,26 +107,18 @@ func FuzzStored(f *testing.F) {
 	for _, c := range storedRecords {
 		f.Add(AppendRecord(nil, []byte("k"), &c.record))
 	}
-	f.Add(SealEvents(AppendEvent(BeginEvents(nil), &Event{Revision: 1, Kind: KeyEvent, Name: "a", Payload: []byte("x")}), []byte("k")))
+	f.Add(storePart([]byte("k"), &storedPart, storedChanges))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		key := []byte("k")
-		for _, stored := range [][]byte{data, Seal(data, key)} {
+		part := SealPart(append([]byte{partVersion}, data...), key)
+		for _, stored := range [][]byte{data, Seal(data, key), part} {
 			if r, err := ParseRecord(key, stored); err == nil {
 				again, err := ParseRecord(key, AppendRecord(nil, key, &r))
 				if err != nil || !bytes.Equal(again.Value, r.Value) || again.Revision != r.Revision || again.TTLMs != r.TTLMs {
 					t.Errorf("%+v became %+v, %v", r, again, err)
 				}
 			}
-			if events, err := ParseEvents(key, stored); err == nil {
-				part := BeginEvents(nil)
-				for i := range events {
-					part = AppendEvent(part, &events[i])
-				}
-				again, err := ParseEvents(key, SealEvents(part, key))
-				if err != nil || len(again) != len(events) {
-					t.Errorf("%d events became %d, %v", len(events), len(again), err)
-				}
-			}
+			checkPart(t, key, stored)
 			_, _ = Unseal(key, stored)
 		}
 	})

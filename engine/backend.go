@@ -52,6 +52,10 @@ type backend interface {
 	// commit, and is not kept across a restart.
 	Forget(ts uint64)
 
+	// KeepsVersions tells whether a view is exact also before the last commit,
+	// down to what was forgotten. Otherwise it always shows the last one.
+	KeepsVersions() bool
+
 	// CollectGarbage reclaims space until there is nothing left to reclaim. It
 	// may take long and runs beside everything else.
 	CollectGarbage() error

@@ -261,6 +261,9 @@ func (b *badgerBackend) Forget(ts uint64) {
 	b.gate.forget(min(ts, b.last.Load()), b.db.SetDiscardTs)
 }
 
+// KeepsVersions implements [backend].
+func (b *badgerBackend) KeepsVersions() bool { return true }
+
 // CollectGarbage implements [backend] for the log of values, which is normally
 // empty. The tables are compacted by Badger itself.
 func (b *badgerBackend) CollectGarbage() error {

@@ -292,43 +292,46 @@ func wrapKey(key []byte, err error) error {
 	return fmt.Errorf("the record %.100q: %w", key, err)
 }
 
-// part checks an outbox entry: its events, and that it follows the one before.
+// part checks an outbox entry: its changes, the values that it left in records,
+// and that it follows the one before.
 func (c *storedCheck) part(key, value []byte) error {
-	events, err := codec.ParseEvents(key, value)
+	p, err := codec.ParsePart(key, value)
 	if err != nil {
 		return err
 	}
-	if len(key) != len(outboxPrefix)+8 || len(events) == 0 {
-		return fmt.Errorf("the outbox part %.100q has %d events", key, len(events))
+	if p.Commit > c.backend.Last() {
+		return fmt.Errorf("the outbox part %.100q is of commit %d, and the store is at %d", key, p.Commit, c.backend.Last())
+	}
+	changes, err := storedChanges(c.backend, &p)
+	if err != nil {
+		return fmt.Errorf("the outbox part %.100q: %w", key, err)
+	}
+	if len(key) != len(outboxPrefix)+8 || len(changes) == 0 {
+		return fmt.Errorf("the outbox part %.100q has %d changes", key, len(changes))
 	}
 	first := binary.BigEndian.Uint64(key[len(outboxPrefix):])
-	begins := events[0].Kind == codec.StoreEvent // of an epoch
+	begins := changes[0].Op == codec.OpChanged // an epoch
 	if c.next != 0 && first != c.next && (first < c.next || !begins) {
 		c.report.fail("the outbox part that begins at %d follows one that ends at %d", first, c.next-1)
 	}
-	c.report.Outbox += int64(len(events))
-	c.next = first + uint64(len(events))
-	for i := range events {
-		if err := checkEvent(&events[i], first+uint64(i)); err != nil {
+	c.report.Outbox += int64(len(changes))
+	c.next = p.Last + 1
+	for i := range changes {
+		if err := checkChange(&changes[i], first+uint64(i)); err != nil {
 			return err
 		}
+	}
+	if last := changes[len(changes)-1].Revision; last != p.Last {
+		return fmt.Errorf("the outbox part that begins at %d ends at %d, not at %d", first, last, p.Last)
 	}
 	return nil
 }
 
-// checkEvent proves that an event is the one of a revision and is addressed to
-// what it is about.
-func checkEvent(e *codec.Event, revision uint64) error {
-	var change codec.Change
-	if err := codec.Decode(e.Payload, &change); err != nil {
-		return fmt.Errorf("the event of revision %d: %w", e.Revision, err)
-	}
-	if e.Revision != revision || change.Revision != revision || change.CommitRevision < revision {
-		return fmt.Errorf("the event of revision %d says that it is of %d, in a commit up to %d; it stands at %d",
-			e.Revision, change.Revision, change.CommitRevision, revision)
-	}
-	if name := change.Key + change.Name + change.Reason; e.Name != name || e.ID != change.ID {
-		return fmt.Errorf("the event of revision %d is addressed to %.100q %.100q, and is about %.100q %.100q", revision, e.Name, e.ID, name, change.ID)
+// checkChange proves that a change is the one of a revision.
+func checkChange(c *codec.Change, revision uint64) error {
+	if c.Revision != revision || c.CommitRevision < revision || c.PreviousRevision >= revision {
+		return fmt.Errorf("the change of revision %d follows revision %d, in a command up to %d; it stands at %d",
+			c.Revision, c.PreviousRevision, c.CommitRevision, revision)
 	}
 	return nil
 }

@@ -64,11 +64,10 @@ func TestCheckDirFindsWhatDoesNotAgree(t *testing.T) {
 		return write{key: []byte(name), value: codec.AppendRecord(nil, []byte(name), &r)}
 	}
 	instance := codec.Append(nil, codec.Msgpack, &codec.InstanceRecord{Instance: codec.Instance{Name: "web", ID: "1"}})
-	events := func(first uint64, e codec.Event) write {
-		k := outboxKey(first)
-		return write{key: k, value: codec.SealEvents(codec.AppendEvent(codec.BeginEvents(nil), &e), k)}
+	part := func(p codec.Part, c codec.Change) write {
+		k := outboxKey(p.Last)
+		return write{key: k, value: codec.SealPart(codec.AppendChange(codec.AppendPart(nil, &p), &c, true), k)}
 	}
-	change := func(c codec.Change) []byte { return codec.Append(nil, codec.JSON, &c) }
 	for says, w := range map[string][]write{
 		"created at 9":         {key("kv:x", codec.Record{Revision: 1, Created: 9})},
 		"the store was at 3":   {key("kv:x", codec.Record{Revision: 99, Created: 1})},
@@ -79,9 +78,11 @@ func TestCheckDirFindsWhatDoesNotAgree(t *testing.T) {
 		"is damaged":           {{key: []byte("kv:x"), value: []byte("no record at all")}},
 		"two records have":     {key("kv:x", codec.Record{Revision: 1, Created: 1}), key("kv:y", codec.Record{Revision: 1, Created: 1})},
 		"no known kind":        {{key: []byte("what:x"), value: []byte("y")}},
-		"outbox ends at":       {events(1, codec.Event{Revision: 1, Kind: codec.KeyEvent, Name: "a", Payload: change(codec.Change{Key: "a", Revision: 1, CommitRevision: 1})})},
-		"is addressed to":      {events(3, codec.Event{Revision: 3, Kind: codec.KeyEvent, Name: "b", Payload: change(codec.Change{Key: "a", Revision: 3, CommitRevision: 3})})},
-		"the event of":         {events(3, codec.Event{Revision: 2, Kind: codec.KeyEvent, Name: "a", Payload: change(codec.Change{Key: "a", Revision: 3, CommitRevision: 3})})},
+		"outbox ends at":       {part(codec.Part{Last: 1}, codec.Change{Op: codec.OpDelete, Key: "a", Revision: 1, CommitRevision: 1})},
+		"is of commit 999":     {part(codec.Part{Last: 3, Commit: 999}, codec.Change{Op: codec.OpDelete, Key: "a", Revision: 3, CommitRevision: 3})},
+		"the change of":        {part(codec.Part{Last: 3}, codec.Change{Op: codec.OpDelete, Key: "a", Revision: 2, CommitRevision: 3})},
+		"value of revision 3":  {part(codec.Part{Last: 3}, codec.Change{Op: codec.OpSet, Key: "a0", Revision: 3, CommitRevision: 3})},
+		"there is no record":   {part(codec.Part{Last: 3}, codec.Change{Op: codec.OpSet, Key: "none", Revision: 3, CommitRevision: 3})},
 		"message ids":          {{key: idsKey(999), value: codec.Seal((&remembrance{result: []byte("x")}).append(nil), idsKey(999))}},
 		"the counters are dam": {{key: []byte(metaKey), value: codec.Seal([]byte{0xff}, []byte(metaKey))}},
 		"are of store other":   {(&meta{revision: 3, announced: 3, clean: leftClosed, store: "other"}).write()},

@@ -202,24 +202,29 @@ func (c *checker) outbox() {
 // part checks one entry, and tells whether it begins an epoch.
 func (c *checker) part(p *part) (begins bool) {
 	data, ok, err := c.view.Get(outboxKey(p.first), nil)
-	if err != nil || !ok || len(data) != p.size {
+	if err != nil || !ok {
 		c.fail("outbox part %d is not stored as it should: %v", p.first, err)
 		return false
 	}
-	events, err := codec.ParseEvents(p.key(), data)
-	if err != nil {
+	if stored, err := codec.ParsePart(p.key(), data); err != nil || stored.Commit != p.commit || stored.Size != p.size || stored.Last != p.last {
+		c.fail("outbox part %d is stored as %+v: %v", p.first, stored, err)
+	}
+	loaded := part{first: p.first}
+	if err := c.s.loadEvents(&loaded); err != nil {
 		c.fail("%v", err)
 		return false
 	}
-	revision := p.first
+	events := loaded.events
+	revision, size := p.first, 0
 	for i, e := range events {
+		size += eventSize(&e)
 		if p.events != nil && (e.Name != p.events[i].Name || !bytes.Equal(e.Payload, p.events[i].Payload)) {
 			c.fail("event %d is in memory as %q, stored as %q", revision, p.events[i].Payload, e.Payload)
 		}
 		revision++
 	}
-	if revision != p.last+1 {
-		c.fail("outbox part %d-%d has %d events", p.first, p.last, len(events))
+	if revision != p.last+1 || size != p.size {
+		c.fail("outbox part %d-%d has %d events of %d bytes, not %d", p.first, p.last, len(events), size, p.size)
 	}
 	return events[0].Kind == codec.StoreEvent
 }

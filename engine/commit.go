@@ -78,7 +78,7 @@ func (s *store) publish(w *work, b backend) {
 		s.deadlines.schedule(rec)
 	}
 	if before != nil && before.backend == next.backend {
-		next.backend.Forget(before.commit)
+		next.backend.Forget(min(before.commit, s.outbox.oldest()))
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 
 // formatVersion is that of everything below a data directory. A program reads
 // its own and refuses newer ones.
-const formatVersion = 1
+const formatVersion = 2
 
 // identity says whose data a directory holds. It stands beside the backend's
 // files, so that a directory that lost them is not taken for a new one.
@@ -137,7 +137,8 @@ func readIdentity(dir string) (identity, error) {
 		return identity{}, fmt.Errorf("engine: %s is damaged; put a copy of it back, or restore the data directory from a backup", path)
 	}
 	if id.Format != formatVersion {
-		return id, fmt.Errorf("engine: %s has format %d, this program reads %d; use the sett that wrote it", dir, id.Format, formatVersion)
+		return id, fmt.Errorf("engine: %s has format %d, this program reads %d: "+
+			"make a backup with the sett that wrote it, and restore that", dir, id.Format, formatVersion)
 	}
 	return id, nil
 }

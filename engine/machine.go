@@ -16,6 +16,7 @@ type machine struct {
 	counters counters
 	encoding codec.Encoding
 	dedup    *dedup
+	versions bool // the backend keeps them: see [backend.KeepsVersions]
 	// fetch reads the value of a record that was committed.
 	fetch func(item) ([]byte, error)
 	// beat notes an instance that was renewed from memory.
@@ -23,11 +24,10 @@ type machine struct {
 
 	// Of the group:
 	*work
-	refuse  refusal
-	nowMs   int64
-	paths   []string       // of the command in progress: what it names
-	changes []codec.Change // likewise: not yet encoded
-	undo    []item         // likewise: what was there before
+	refuse refusal
+	nowMs  int64
+	paths  []string // of the command in progress: what it names
+	undo   []item   // likewise: what was there before
 }
 
 // refusal is why a group's commands are refused: those that would write
@@ -233,13 +233,13 @@ func (m *machine) announce(change codec.Change, old *record) {
 	m.changes = append(m.changes, change)
 }
 
-// encode turns the command's changes into events: each says the last revision
-// of its command. Those before position met are the deadlines that it met,
+// encode turns the command's changes, which are those without an event, into
+// events: each says the last revision of its command. Those before position met are the deadlines that it met,
 // which do not count to its limit.
 func (m *machine) encode(met int) error {
 	size := 0
 	first := len(m.events)
-	for i := range m.changes {
+	for i := first; i < len(m.changes); i++ {
 		c := &m.changes[i]
 		c.CommitRevision = m.counters.revision
 		payload := m.arena.event(m.encoding, c)
@@ -254,7 +254,7 @@ func (m *machine) encode(met int) error {
 			return e
 		}
 	}
-	m.changes, m.undo = m.changes[:0], m.undo[:0]
+	m.undo = m.undo[:0]
 	return nil
 }
 
@@ -377,7 +377,7 @@ func (m *machine) idle() bool {
 func (m *machine) seal(commit uint64) {
 	w := m.work
 	w.commit, w.after = commit, m.counters
-	w.parts, w.writes = sealParts(w.events, w.writes)
+	w.sealParts(m.encoding, m.versions)
 	w.writes = m.dedup.seal(commit, w.writes)
 	w.keys, w.shown = m.index.seal()
 }

@@ -95,6 +95,9 @@ func (b *memoryBackend) View(ts uint64) view {
 // Forget implements [backend]; there are no older versions to reclaim.
 func (b *memoryBackend) Forget(uint64) {}
 
+// KeepsVersions implements [backend].
+func (b *memoryBackend) KeepsVersions() bool { return false }
+
 // CollectGarbage implements [backend]; Go's collector does the work.
 func (b *memoryBackend) CollectGarbage() error {
 	if b.gate.isShut() {

@@ -151,6 +151,7 @@ func (s *store) load(b backend, stored meta) error {
 		return readValue(v, i)
 	}
 	m.beat = s.deadlines.beat
+	m.versions = b.KeepsVersions()
 	m.counters = counters{revision: stored.revision, epoch: stored.epoch, nowMs: int64(stored.nowMs)}
 	s.machine = m
 	s.outbox.use(s.identity.Feed)
@@ -209,15 +210,14 @@ func loadRecord(key, value []byte, stored *meta, nowMs int64) (*record, error) {
 	return rec, nil
 }
 
-// loadPart takes in an outbox entry; its events are read when they are wanted.
+// loadPart takes in an outbox entry; its events are made when they are wanted.
 func (s *store) loadPart(key, value []byte) error {
-	stored := append([]byte(nil), key...)
-	events, err := codec.ParseEvents(stored, value)
+	p, err := codec.ParsePart(key, value)
 	if err != nil {
 		return fmt.Errorf("engine: loading the outbox: %w", err)
 	}
 	s.outbox.append([]part{{
-		first: binary.BigEndian.Uint64(stored[len(outboxPrefix):]), last: events[len(events)-1].Revision, size: len(value),
+		first: binary.BigEndian.Uint64(key[len(outboxPrefix):]), last: p.Last, commit: p.Commit, size: p.Size,
 	}})
 	return nil
 }

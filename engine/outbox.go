@@ -1,8 +1,7 @@
 package engine
 
 import (
-	"encoding/binary"
-	"fmt"
+	"math"
 	"sort"
 	"sync"
 
@@ -10,61 +9,12 @@ import (
 )
 
 const (
-	// maxPart is what an outbox entry holds, unless a single event is larger:
-	// below the backend's limit for a value.
-	maxPart = 512 << 10
 	// outboxInMemory bounds the events that the relay gets without a read.
 	outboxInMemory = 16 << 20
 	// Of what a durable feed has on disk, the newest stay: whichever is less.
 	historyRevisions = 100_000
 	historyBytes     = 64 << 20
 )
-
-// part is one entry of the outbox: the changes of a commit, or a share of
-// them, in the bytes to be published.
-type part struct {
-	first, last uint64
-	size        int
-	events      []codec.Event // nil: read them from the backend
-}
-
-func (p *part) key() []byte { return outboxKey(p.first) }
-
-func outboxKey(first uint64) []byte {
-	return binary.BigEndian.AppendUint64([]byte(outboxPrefix), first)
-}
-
-// sealParts packs a group's events, which it copies, and adds them to writes.
-func sealParts(events []codec.Event, writes []write) ([]part, []write) {
-	var parts []part
-	for len(events) > 0 {
-		n, size := 0, 0
-		for n < len(events) && (n == 0 || size+eventSize(&events[n]) <= maxPart) {
-			size += eventSize(&events[n])
-			n++
-		}
-		p, data := sealPart(events[:n], size)
-		parts, writes = append(parts, p), append(writes, write{key: p.key(), value: data})
-		events = events[n:]
-	}
-	return parts, writes
-}
-
-func eventSize(e *codec.Event) int { return len(e.Name) + len(e.ID) + len(e.Payload) + 24 }
-
-func sealPart(events []codec.Event, size int) (p part, data []byte) {
-	p = part{first: events[0].Revision, last: events[len(events)-1].Revision}
-	data = codec.BeginEvents(make([]byte, 0, size+16))
-	p.events = make([]codec.Event, len(events))
-	for i := range events {
-		data = codec.AppendEvent(data, &events[i])
-		p.events[i] = events[i]
-		p.events[i].Payload = data[len(data)-len(events[i].Payload) : len(data) : len(data)]
-	}
-	data = codec.SealEvents(data, p.key())
-	p.size = len(data)
-	return p, data
-}
 
 // outbox is the queue of changes on their way out, in three stretches: synced
 // (whoever announces them has them on disk), announced, and waiting. The writer
@@ -233,6 +183,16 @@ func (o *outbox) drop(p *part) {
 	}
 }
 
+// oldest is the first commit of which it still needs the records.
+func (o *outbox) oldest() uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.parts) == 0 {
+		return math.MaxUint64
+	}
+	return o.parts[0].commit
+}
+
 // use says how changes are announced from now on.
 func (o *outbox) use(mode string) {
 	o.mu.Lock()
@@ -330,23 +290,4 @@ func (s *store) nextPart(after uint64) (p part, ok bool, err error) {
 		err = s.loadEvents(&p)
 	}
 	return p, ok, err
-}
-
-// loadEvents reads the events of a part that memory no longer holds.
-func (s *store) loadEvents(p *part) error {
-	if p.events != nil {
-		return nil
-	}
-	st := s.state.Load()
-	v := st.backend.View(st.commit)
-	defer v.Close()
-	data, ok, err := v.Get(p.key(), nil)
-	if err != nil {
-		return fmt.Errorf("engine: outbox entry of revision %d: %w", p.first, err)
-	}
-	if !ok {
-		return fmt.Errorf("engine: outbox entry of revision %d is missing", p.first)
-	}
-	p.events, err = codec.ParseEvents(p.key(), data)
-	return err
 }

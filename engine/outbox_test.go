@@ -235,3 +235,42 @@ func TestCommitsSaysWhenThereIsSomething(t *testing.T) {
 		}
 	})
 }
+
+// TestOverwrittenValuesAreStillToldOf after a crash, though the records that
+// had them are gone: by later commits, or by the same one.
+func TestOverwrittenValuesAreStillToldOf(t *testing.T) {
+	engines(t, func(t *testing.T, h *harness) {
+		const rounds = 50
+		for i := range rounds {
+			h.do(&codec.Batch{Ops: []codec.Command{
+				&codec.Set{Key: "a", Value: fmt.Append(nil, "passing ", i)},
+				&codec.Set{Key: "a", Value: fmt.Append(nil, "last ", i)},
+				&codec.Set{Key: "b", Value: fmt.Append(nil, "deleted ", i)},
+				&codec.Delete{Key: "b"},
+				&codec.Set{Key: "c", Value: fmt.Append(nil, "touched ", i)},
+			}})
+			h.do(&codec.Touch{Key: "c", TTLMs: millis(1_000_000)})
+		}
+		before := h.outboxAfter(0)
+		wantDense(t, before, 1, 5*rounds)
+		if b, ok := h.state.Load().backend.(*badgerBackend); ok {
+			if err := b.db.Flatten(1); err != nil {
+				t.Fatal(err)
+			}
+			h.crash()
+			if err := h.state.Load().backend.(*badgerBackend).db.Flatten(1); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			for i := range h.outbox.parts {
+				h.outbox.drop(&h.outbox.parts[i])
+			}
+		}
+		after := h.outboxAfter(0)
+		for i := range before {
+			if !bytes.Equal(after[i].Payload, before[i].Payload) || after[i].Name != before[i].Name {
+				t.Errorf("event %d is %q, was %q", before[i].Revision, after[i].Payload, before[i].Payload)
+			}
+		}
+	})
+}

@@ -5,11 +5,12 @@ import "github.com/settkv/sett/codec"
 // work is what a group leaves to be committed and then shown. The machine fills
 // one while another is being committed.
 type work struct {
-	arena  arena
-	writes []write
-	events []codec.Event // encoded
-	stale  []*record     // overwritten or gone
-	lives  []*record     // with a deadline, to be scheduled once they are visible
+	arena   arena
+	writes  []write
+	changes []codec.Change
+	events  []codec.Event // the same, encoded
+	stale   []*record     // overwritten or gone
+	lives   []*record     // with a deadline, to be scheduled once they are visible
 
 	// Since it was sealed:
 	commit uint64 // its number; 0: there is nothing to commit
@@ -21,7 +22,10 @@ type work struct {
 
 func (w *work) reset() {
 	w.arena.reset()
-	*w = work{arena: w.arena, writes: w.writes[:0], events: w.events[:0], stale: w.stale[:0], lives: w.lives[:0]}
+	clear(w.changes) // which hold values
+	*w = work{
+		arena: w.arena, writes: w.writes[:0], changes: w.changes[:0], events: w.events[:0], stale: w.stale[:0], lives: w.lives[:0],
+	}
 }
 
 // arena holds the bytes of a group's writes, so that a group makes few
