@@ -67,7 +67,7 @@ func BenchmarkMessage(b *testing.B) {
 	})
 	b.Run("announce", func(b *testing.B) {
 		b.ReportAllocs()
-		feed := newLiveFeed(nc, "")
+		feed := newLiveFeed(nc, &Options{})
 		defer feed.close()
 		events := []codec.Event{{Kind: codec.KeyEvent, Name: "bench/000001", Payload: make([]byte, 300)}}
 		for b.Loop() {

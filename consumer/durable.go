@@ -27,6 +27,7 @@ type durableFeed struct {
 	conn   *nats.Conn
 	js     jetstream.JetStream
 	prefix subjects.Prefix
+	plain  plainEvents
 	store  feed
 	id     string // of the store
 	o      StreamOptions
@@ -57,8 +58,8 @@ func newDurableFeed(conn *nats.Conn, store feed, o *Options) (*durableFeed, erro
 		return nil, err
 	}
 	return &durableFeed{
-		conn: conn, js: js, prefix: o.Prefix, store: store, id: o.StoreID, o: o.Stream, log: o.log(), now: o.now(),
-		status: conn.StatusChanged(nats.CONNECTED, nats.CLOSED),
+		conn: conn, js: js, prefix: o.Prefix, plain: plainEvents{conn, o.Interest}, store: store, id: o.StoreID,
+		o: o.Stream, log: o.log(), now: o.now(), status: conn.StatusChanged(nats.CONNECTED, nats.CLOSED),
 	}, nil
 }
 
@@ -320,7 +321,8 @@ func (f *durableFeed) publish(ctx context.Context, e *codec.Event) error {
 		return nil // it goes into the stream a second time, but was shown
 	}
 	f.shown = e.Revision
-	return f.conn.Publish(f.prefix.Wrap(subject), e.Payload)
+	_, err := f.plain.publish(f.prefix.Wrap(subject), e.Payload)
+	return err
 }
 
 // enter makes the stream ready for an epoch that an event begins.

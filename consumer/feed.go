@@ -32,7 +32,7 @@ func (c *consumer) beginFeed(ctx context.Context) error {
 
 func (c *consumer) announcer(mode string) (announcer, error) {
 	if mode == codec.FeedLive {
-		return newLiveFeed(c.o.feed(), c.prefix), nil
+		return newLiveFeed(c.o.feed(), &c.o), nil
 	}
 	return newDurableFeed(c.o.feed(), c.store, &c.o)
 }

@@ -37,8 +37,12 @@ type Options struct {
 	Conn *nats.Conn
 	// Feed publishes the events. A connection of its own keeps a burst of
 	// events from delaying replies. nil: Conn.
-	Feed  *nats.Conn
-	Store Store
+	Feed *nats.Conn
+	// Interest tells whether anybody is subscribed to a subject. A broker in
+	// this process can be asked; an event that nobody would get then costs no
+	// message. nil: nobody knows, and every event is published.
+	Interest func(subject string) bool
+	Store    Store
 
 	// FeedMode is [codec.FeedLive], [codec.FeedDurable], or "": the one in
 	// which the store was served last or else, at the first time, durable where

@@ -43,6 +43,8 @@ type broker struct {
 	server *server.Server // nil until it is started
 	log    *brokerLog
 	key    nkeys.KeyPair // the store's user; made at each start and never written down
+
+	configured bool // by a file
 }
 
 // newBroker checks everything that can be wrong before a server starts.
@@ -51,7 +53,7 @@ func newBroker(o brokerOptions) (*broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &broker{opts: opts, log: newBrokerLog(o.log)}
+	b := &broker{opts: opts, log: newBrokerLog(o.log), configured: o.file != ""}
 	if err := b.secure(o); err != nil {
 		return nil, err
 	}
@@ -96,6 +98,16 @@ func (b *broker) stop() {
 	}
 	b.server.Shutdown()
 	b.server.WaitForShutdown()
+}
+
+// interest tells whether anybody is subscribed to a subject of the store's
+// account. nil: what a configuration may have (mappings, gateways) makes others
+// get what no subscription here shows.
+func (b *broker) interest() func(subject string) bool {
+	if b == nil || b.configured {
+		return nil
+	}
+	return b.server.GlobalAccount().SubscriptionInterest
 }
 
 // url is where clients of this machine find the broker.

@@ -162,7 +162,7 @@ func (a *app) serve(ctx context.Context, f *serveFlags) error {
 	defer context.AfterFunc(ctx, func() { log.Info("stopping") })()
 	endBackups := f.backup.start(ctx, store, log)
 	err = consumer.Run(ctx, consumer.Options{
-		Conn: link.conn, Feed: link.feed, Store: store, StoreID: store.Status().StoreID,
+		Conn: link.conn, Feed: link.feed, Interest: link.broker.interest(), Store: store, StoreID: store.Status().StoreID,
 		Prefix: subjects.Prefix(f.prefix), Version: versionName(), Log: log,
 		Stats: &shown.serving, Figures: shown.figures, Discover: f.discover,
 		FeedMode: f.feed.mode, Stream: f.feed.stream(link.broker != nil, f.engine == engine.Memory),
