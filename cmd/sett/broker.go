@@ -121,7 +121,9 @@ func (b *broker) url() string {
 
 // serverOptions are those of the file, with what sett needs put over them.
 func (o *brokerOptions) serverOptions() (*server.Options, error) {
-	opts := &server.Options{}
+	// Nearly every subject is new, that of a reply or of a change: to remember
+	// who listens to it took 6 % of the processor time of a kv.set.
+	opts := &server.Options{NoSublistCache: true}
 	if o.file != "" {
 		var err error
 		if opts, err = server.ProcessConfigFile(o.file); err != nil {
