@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/settkv/sett/codec"
 )
@@ -88,11 +87,8 @@ type BackupOptions struct {
 // BackupDir writes a backup of a stopped store's data directory, and changes
 // nothing in it. It refuses a directory that a running store uses.
 func BackupDir(dir string, w io.Writer, o BackupOptions) (info BackupInfo, err error) {
-	current := filepath.Join(dir, storeDir)
-	if err := finishSwap(current); err != nil {
-		return info, err
-	}
-	if !hasData(dir) {
+	current := dataOf(dir)
+	if !holdsData(current) {
 		return info, fmt.Errorf("engine: %s holds no store", dir)
 	}
 	id, err := readIdentity(dir)
@@ -103,11 +99,11 @@ func BackupDir(dir string, w io.Writer, o BackupOptions) (info BackupInfo, err e
 	if err != nil {
 		return info, err
 	}
-	b, err := openBadger(current, badgerOptions{Key: secret(storeKey, badgerSecret), Least: id.least(), Lossy: id.lossy()})
+	b, done, err := openStopped(current, badgerOptions{Key: secret(storeKey, badgerSecret), Least: id.least(), Lossy: id.lossy()})
 	if err != nil {
 		return info, err
 	}
-	defer func() { err = errors.Join(err, b.Close()) }()
+	defer func() { err = errors.Join(err, done()) }()
 	m, _, err := readMeta(b)
 	if err != nil {
 		return info, err
@@ -122,6 +118,23 @@ func BackupDir(dir string, w io.Writer, o BackupOptions) (info BackupInfo, err e
 	return writeBackup(w, header, master, func(add func(key, value []byte) error) error {
 		return errors.Join(v.Scan([]byte(kvPrefix), add), v.Scan([]byte(svcPrefix), add))
 	})
+}
+
+// openStopped opens the data in dir for reading, under its lock, and changes
+// nothing there. done ends it.
+func openStopped(dir string, o badgerOptions) (b *badgerBackend, done func() error, err error) {
+	lock, err := lockDir(dir)
+	if err != nil {
+		return nil, nil, fmt.Errorf("engine: %s: %w", dir, err)
+	}
+	scratch, err := os.MkdirTemp("", "sett-backup-*")
+	if err == nil {
+		b, _, err = openFrozen(dir, scratch, o)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("engine: badger: open %s: %w", dir, err), os.RemoveAll(scratch), lock.Close())
+	}
+	return b, func() error { return errors.Join(b.Close(), os.RemoveAll(scratch), lock.Close()) }, nil
 }
 
 // writeBackup writes what walk adds, in the order of stored keys.

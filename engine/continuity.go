@@ -120,19 +120,27 @@ func errOutboxFull() error {
 }
 
 func errDiskLow() error {
-	return codec.Errorf(codec.Unavailable, "the store's disk is almost full; writes go on when there is room again")
+	return codec.Errorf(codec.Unavailable, "the store's disk is almost full; until there is room again it takes only what removes")
+}
+
+func errDiskFull() error {
+	return codec.Errorf(codec.Unavailable, "the store's disk is full; writes go on when there is room again")
 }
 
 // refusing is what the writer refuses of clients: while the disk is almost full
-// whatever writes, while the outbox is full whatever is announced.
-func (s *store) refusing() refusal {
-	switch {
-	case s.diskLow.Load():
-		return refusal{writes: errDiskLow}
-	case s.outbox.full():
-		return refusal{changes: errOutboxFull}
+// whatever does more than remove, while it is full whatever writes, while the
+// outbox is full whatever is announced.
+func (s *store) refusing() (r refusal) {
+	if s.diskLow.Load() {
+		r.records = errDiskLow
 	}
-	return refusal{}
+	if s.diskFull.Load() {
+		r.writes = errDiskFull
+	}
+	if s.outbox.full() {
+		r.changes = errOutboxFull
+	}
+	return r
 }
 
 // reasons says why writes are refused.

@@ -201,8 +201,9 @@ func (id *identity) lossy() bool { return id.NoSync && id.Boot != bootID() }
 
 // hasData tells whether a directory holds data of a store, or what is left of
 // them.
-func hasData(dir string) bool {
-	store := filepath.Join(dir, storeDir)
+func hasData(dir string) bool { return holdsData(filepath.Join(dir, storeDir)) }
+
+func holdsData(store string) bool {
 	if _, err := os.Stat(filepath.Join(store, manifestFile)); err == nil {
 		return true
 	}

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/settkv/sett/codec"
 )
 
 // killedBadger is the directory of a database that was killed with commits in
@@ -60,6 +62,58 @@ func TestALogProvesWhatItLost(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestNoBitOfTheLastCommitsFlipsUnseen, of a real store and before anybody noted
+// them: each is refused, or it is one of the very last commit, of which nothing
+// tells whether it was written whole.
+func TestNoBitOfTheLastCommitsFlipsUnseen(t *testing.T) {
+	h := open(t, Badger)
+	h.filled()
+	h.do(&codec.Batch{Ops: []codec.Command{&codec.Set{Key: "a", Value: make([]byte, 300)}, &codec.Delete{Key: "k/01"}}})
+	h.do(&codec.Touch{Key: "k/02", TTLMs: millis(1000)})
+	h.do(&codec.Register{Name: "web", ID: "3", Status: codec.Passing})
+	h.set("last", strings.Repeat("x", 200))
+	data, err := os.ReadFile(only(t, filepath.Join(h.options.Dir, storeDir), "*.mem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data = data[:len(withoutZeros(data))+4096]
+	read := func(data []byte) (found logFile, err error) {
+		r, err := newLogReader(data, func(uint64) ([]byte, error) { return nil, nil })
+		if err != nil {
+			return found, err
+		}
+		r.replay(&found)
+		return found, r.prove(&found, 0)
+	}
+	whole, err := read(data)
+	if err != nil || whole.torn {
+		t.Fatalf("%+v, %v", whole, err)
+	}
+	var begins []int // of the last five commits
+	for back := range uint64(5) {
+		cut := append([]byte(nil), data...)
+		for at := whole.end; ; at-- { // shorter by one commit
+			clear(cut[at:])
+			if found, _ := read(cut); found.last == whole.last-back-1 {
+				begins = append(begins, found.end)
+				break
+			}
+		}
+	}
+	for at := begins[4]; at < whole.end; at++ {
+		for bit := range 8 {
+			data[at] ^= 1 << bit
+			found, err := read(data)
+			data[at] ^= 1 << bit
+			switch {
+			case err != nil:
+			case at < begins[0] || found.last != whole.last-1 || !found.torn:
+				t.Fatalf("byte %d, bit %d, where the commits begin at %v: it ends with commit %d of %d", at, bit, begins, found.last, whole.last)
+			}
+		}
 	}
 }
 

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"slices"
+
 	"github.com/settkv/sett/codec"
 )
 
@@ -31,14 +33,17 @@ type machine struct {
 }
 
 // refusal is why a group's commands are refused: those that would write
-// anything, or those that would be announced. nil: they are not.
-type refusal struct{ writes, changes func() error }
+// anything, those that would write more than removals, or those that would be
+// announced. nil: they are not.
+type refusal struct{ writes, records, changes func() error }
 
-func (r refusal) check(wrote, changed bool) error {
+func (r refusal) check(wrote []write, changed bool) error {
 	switch {
-	case wrote && r.writes != nil:
+	case r.writes != nil && len(wrote) > 0:
 		return r.writes()
-	case changed && r.changes != nil:
+	case r.records != nil && slices.ContainsFunc(wrote, func(w write) bool { return !w.delete }):
+		return r.records()
+	case r.changes != nil && changed:
 		return r.changes()
 	}
 	return nil
@@ -85,7 +90,7 @@ func (m *machine) apply(r *Request) (codec.Reply, error) {
 	before := m.mark()
 	reply, err := m.run(r.Command)
 	if err == nil && !internal(r.Command) {
-		err = m.refuse.check(len(m.writes) > before.writes, len(m.changes) > before.changes)
+		err = m.refuse.check(m.writes[before.writes:], len(m.changes) > before.changes)
 	}
 	if err == nil {
 		err = m.encode(before.changes)

@@ -49,7 +49,8 @@ type Options struct {
 	// 0: 1 GiB.
 	OutboxKeep int64
 	// DiskReserve is what must stay free on the disk: below it commands that
-	// write anything are unavailable. 0: 128 MiB, and as much as the data take,
+	// write anything are unavailable, but down to a half of it not those that
+	// only remove. 0: 128 MiB, and as much as the data take,
 	// up to 1 GiB more, since compaction writes them anew before it removes the
 	// old.
 	DiskReserve int64

@@ -122,6 +122,9 @@ func fillBackend(b backend, f io.Reader, master []byte, first uint64) (BackupInf
 		if len(writes) == 0 {
 			return nil
 		}
+		if err := roomToFill(b); err != nil {
+			return err
+		}
 		defer func() { writes, size = writes[:0], 0 }()
 		return b.Commit(nextCommit(b, first-1), writes)
 	}

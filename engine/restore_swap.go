@@ -48,6 +48,16 @@ func finishSwap(current string) error {
 	return fmt.Errorf("engine: %w", err)
 }
 
+// dataOf is where the data of a directory are: not in their place where a restore
+// was cut off and nothing has put them back.
+func dataOf(dir string) string {
+	current := filepath.Join(dir, storeDir)
+	if _, err := os.Stat(current); errors.Is(err, fs.ErrNotExist) && holdsData(current+replacedSuffix) {
+		return current + replacedSuffix
+	}
+	return current
+}
+
 // removeLeftovers removes what a restore that failed or was killed left behind.
 // The caller holds the lock of the data, so that none is under way.
 func removeLeftovers(current string) error {

@@ -46,7 +46,8 @@ type store struct {
 	finished  chan *group   // from the committer to the finisher
 	stop      chan struct{} // closed for the expirer and the collector
 	held      atomic.Bool   // writes wait for Release
-	diskLow   atomic.Bool   // writes wait for room
+	diskLow   atomic.Bool   // writes wait for room, but for those that only remove
+	diskFull  atomic.Bool   // these too
 	killed    bool          // no clean close preceded the opening
 	restores  atomic.Uint64 // counts them, so that a backup of what was replaced ends
 	restoring sync.Mutex    // held by the one that is under way

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 )
 
@@ -40,7 +41,8 @@ func (s *store) watch() {
 	}
 }
 
-// watchDisk refuses writes while the disk is almost full.
+// watchDisk refuses writes while the disk is almost full, and below half of the
+// reserve what only removes, too.
 func (s *store) watchDisk(freeSpace func(dir string) (int64, error)) {
 	if s.options.Kind == Memory {
 		return
@@ -54,15 +56,22 @@ func (s *store) watchDisk(freeSpace func(dir string) (int64, error)) {
 	if reserve == 0 {
 		reserve = minReserve + min(s.state.Load().backend.Size(), maxRewrite)
 	}
-	low := free < reserve || s.diskLow.Load() && free < reserve+reserve/8
-	if low == s.diskLow.Swap(low) {
+	below(&s.diskFull, free, reserve/2)
+	if !below(&s.diskLow, free, reserve) {
 		return
 	}
-	if low {
+	if s.diskLow.Load() {
 		s.log.Error("writes are refused: the disk is almost full", "dir", s.options.Dir, "free", free, "reserve", reserve)
 	} else {
 		s.log.Info("writes are taken again: the disk has room", "dir", s.options.Dir, "free", free)
 	}
+}
+
+// below notes whether there is less than a limit, until there is an eighth more
+// than that. It reports whether this has changed.
+func below(is *atomic.Bool, free, limit int64) (changed bool) {
+	now := free < limit || is.Load() && free < limit+limit/8
+	return is.Swap(now) != now
 }
 
 // watchCommit ends a store whose commit hangs: nobody is answered any more, and
@@ -117,6 +126,20 @@ func roomToOpen(dir string) error {
 	}
 	return fmt.Errorf("engine: the disk of %s has %d MiB free, and opening the store may need %d MiB: make room first",
 		dir, free>>20, roomToBegin>>20)
+}
+
+// roomToFill refuses to fill a backend on a disk that is almost full: nothing
+// watches for it while it is no store's.
+func roomToFill(b backend) error {
+	onDisk, ok := b.(*badgerBackend)
+	if !ok {
+		return nil
+	}
+	free, err := freeSpace(onDisk.dir)
+	if err != nil || free >= minReserve {
+		return nil
+	}
+	return fmt.Errorf("the disk of %s has %d MiB free, too few to go on: make room first", onDisk.dir, free>>20)
 }
 
 // roomToClose refuses to close a backend on a disk where that would kill the

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,6 +43,55 @@ func TestWritesWaitForRoomOnTheDisk(t *testing.T) {
 	h.set("a", "2")
 	if len(h.Status().Reasons) != 0 {
 		t.Errorf("the status says %q", h.Status().Reasons)
+	}
+}
+
+// TestRemovingWaitsOnlyWhereTheDiskIsFull: whoever filled it with keys must be
+// able to remove some, down to half of the reserve.
+func TestRemovingWaitsOnlyWhereTheDiskIsFull(t *testing.T) {
+	h := open(t, Badger, func(o *Options) { o.DiskReserve = 1000 })
+	for _, key := range []string{"a", "b", "c/1", "c/2", "d", "e"} {
+		h.set(key, "1")
+	}
+	for _, id := range []string{"1", "2"} {
+		h.do(&codec.Register{Name: "web", ID: id, Status: codec.Passing})
+	}
+	room := func(free int64) { h.watchDisk(func(string) (int64, error) { return free, nil }) }
+	remove := &codec.Batch{Ops: []codec.Command{&codec.Delete{Key: "d"}, &codec.Deregister{Name: "web", ID: "2"}}}
+	more := &codec.Batch{Ops: []codec.Command{&codec.Delete{Key: "e"}, &codec.Set{Key: "e", Value: []byte("2")}}}
+
+	room(499)
+	for _, c := range []codec.Command{&codec.Delete{Key: "a"}, &codec.Clear{Prefix: "c/", Limit: 1}, &codec.Deregister{Name: "web", ID: "1"}, remove} {
+		if e := h.refused(c, codec.Unavailable); !e.Temporary {
+			t.Errorf("%s on a full disk: %v", c.Op(), e)
+		}
+	}
+	room(561) // only just: it would be full again at once
+	h.refused(&codec.Delete{Key: "a"}, codec.Unavailable)
+
+	for _, free := range []int64{562, 500, 999} {
+		room(free)
+		h.refused(&codec.Set{Key: "a", Value: []byte("2")}, codec.Unavailable)
+		h.refused(more, codec.Unavailable)
+		h.refused(&codec.Increment{Key: "n", By: 1}, codec.Unavailable)
+	}
+	h.do(&codec.Delete{Key: "a"})
+	h.do(&codec.Clear{Prefix: "c/", Limit: 10})
+	h.do(&codec.Deregister{Name: "web", ID: "1"})
+	h.do(remove)
+	if s := h.Status(); s.Keys != 2 || s.Instances != 0 || len(s.Reasons) != 1 {
+		t.Errorf("%d keys and %d instances are left, and the status says %q", s.Keys, s.Instances, s.Reasons)
+	}
+	room(1125)
+	h.do(more)
+	var full atomic.Bool
+	for _, step := range []struct {
+		free          int64
+		changed, full bool
+	}{{500, false, false}, {499, true, true}, {0, false, true}, {561, false, true}, {562, true, false}, {500, false, false}} {
+		if changed := below(&full, step.free, 500); changed != step.changed || full.Load() != step.full {
+			t.Errorf("with %d free it is full: %v, and that is new: %v", step.free, full.Load(), changed)
+		}
 	}
 }
 

@@ -174,6 +174,11 @@ func (f *filling) mustRefuse(nc *nats.Conn) {
 	eventually(f.t, patience, func() error {
 		return checkError(ask(f.t, nc, "kv.set", []byte(`{"key":"refused","value":"1"}`)), "unavailable")
 	})
+	for key := range f.known { // what only removes is taken
+		must(f.t, nc, "kv.delete", fmt.Sprintf(`{"key":%q}`, key))
+		delete(f.known, key)
+		break
+	}
 	status := must(f.t, nc, "store.status", "")
 	reasons, _ := status["reasons"].(list)
 	if status["ready"] != false || !slices.Contains(reasons, any("the disk is almost full")) {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -49,10 +50,18 @@ func (f *backupFlags) validate() error {
 	return nil
 }
 
+// backupStats is what a schedule tells of itself; anyone may read it at any time.
+type backupStats struct {
+	last     atomic.Int64 // when the newest was begun, in Unix milliseconds; 0: there is none
+	failures atomic.Uint64
+	failing  atomic.Bool // since the last one that succeeded
+}
+
 // backupSchedule writes backups of a running store until its context ends. A
-// failure is logged, and tried again; it never ends the store.
+// failure is logged and counted, and tried again; it never ends the store.
 type backupSchedule struct {
 	backupFlags
+	stats *backupStats
 	store backedUp
 	id    string // of the store
 	log   *slog.Logger
@@ -66,12 +75,12 @@ type backedUp interface {
 }
 
 // start runs the schedule, where there is one, until stop is called.
-func (f *backupFlags) start(ctx context.Context, store engine.Engine, log *slog.Logger) (stop func()) {
+func (f *backupFlags) start(ctx context.Context, store engine.Engine, stats *backupStats, log *slog.Logger) (stop func()) {
 	if f.dir == "" {
 		return func() {}
 	}
 	s := &backupSchedule{
-		backupFlags: *f, store: store, id: store.Status().StoreID, log: log, now: time.Now, after: time.After,
+		backupFlags: *f, stats: stats, store: store, id: store.Status().StoreID, log: log, now: time.Now, after: time.After,
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -93,8 +102,14 @@ func (s *backupSchedule) run(ctx context.Context) {
 		case <-s.after(wait):
 		}
 		wait = s.every
-		if err := s.once(ctx); err != nil && ctx.Err() == nil {
+		err := s.once(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		s.stats.failing.Store(err != nil)
+		if err != nil {
 			wait = min(s.every, backupRetry)
+			s.stats.failures.Add(1)
 			s.log.Error("the backup failed; the store goes on", "error", err, "backup_dir", s.dir, "again_in", wait)
 		}
 	}
@@ -111,6 +126,7 @@ func (s *backupSchedule) first() time.Duration {
 	if err != nil {
 		return 0
 	}
+	s.stats.last.Store(last.UnixMilli())
 	return min(max(0, s.every-s.now().Sub(last)), s.every)
 }
 
@@ -128,6 +144,7 @@ func (s *backupSchedule) once(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.stats.last.Store(began.UnixMilli())
 	s.log.Info("backed up", "file", name, "revision", info.Revision, "bytes", info.Size, "took", s.now().Sub(began))
 	return s.prune()
 }

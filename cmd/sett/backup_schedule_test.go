@@ -37,7 +37,7 @@ func newScheduled(t *testing.T, keep int) *scheduled {
 	s.clock = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	s.backupSchedule = &backupSchedule{
 		backupFlags: backupFlags{dir: filepath.Join(t.TempDir(), "backups"), every: time.Hour, keep: keep},
-		store:       store, id: store.Status().StoreID, log: slog.New(slog.NewTextHandler(s.logged, nil)),
+		stats:       new(backupStats), store: store, id: store.Status().StoreID, log: slog.New(slog.NewTextHandler(s.logged, nil)),
 		now: func() time.Time { return s.clock },
 		after: func(d time.Duration) <-chan time.Time {
 			s.waits <- d
@@ -184,11 +184,17 @@ func TestScheduleFails(t *testing.T) {
 		if got := s.files(); got != before {
 			t.Errorf("there are %s, before %s", got, before)
 		}
+		if !s.stats.failing.Load() {
+			t.Error("nothing shows that it failed")
+		}
 	}
 	store.fail = false
 	s.pass(backupRetry)
 	if wait := s.wait(); wait != time.Hour || s.files() == before {
 		t.Errorf("mended, it waits for %v, and there are %s", wait, s.files())
+	}
+	if st := s.stats; st.failing.Load() || st.failures.Load() != 2 || st.last.Load() != s.clock.UnixMilli() {
+		t.Errorf("%d failures, failing: %v, the newest of %d", st.failures.Load(), st.failing.Load(), st.last.Load())
 	}
 }
 
@@ -200,7 +206,8 @@ func TestScheduleGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.clock = s.clock.Add(20 * time.Minute)
-	if got := s.first(); got != 40*time.Minute {
+	s.stats = new(backupStats) // of another process
+	if got := s.first(); got != 40*time.Minute || s.stats.last.Load() != s.clock.Add(-20*time.Minute).UnixMilli() {
 		t.Errorf("it waits for %v", got)
 	}
 	s.clock = s.clock.Add(-24 * time.Hour) // somebody set the clock

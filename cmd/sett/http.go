@@ -21,6 +21,7 @@ import (
 type monitor struct {
 	serving consumer.Stats
 	engine  engine.Stats
+	backups backupStats
 	flags   *serveFlags
 
 	// Set once each, when they are there.

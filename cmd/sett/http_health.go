@@ -6,19 +6,21 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/settkv/sett/engine"
 )
 
 // check is one named condition; nil is good. What it says goes to whoever asks.
 type check struct {
-	name string
-	test func() error
+	name  string
+	test  func() error
+	minor bool // it is shown, and fails nothing else
 }
 
 // alive fails where only a new process helps.
 func (m *monitor) alive() []check {
-	return []check{{"engine", func() error {
+	return []check{{name: "engine", test: func() error {
 		if store := m.opening(); store != nil && store.Err() != nil {
 			return errors.New("it has stopped after a failed commit; the log says why")
 		}
@@ -29,14 +31,17 @@ func (m *monitor) alive() []check {
 // ready fails while requests should go elsewhere, or wait.
 func (m *monitor) ready() []check {
 	checks := []check{
-		{"engine", m.checkEngine},
-		{"broker", m.checkBroker},
-		{"subscriptions", m.checkSubscriptions},
-		{"feed", m.checkFeed},
-		{"writes", m.checkWrites},
+		{name: "engine", test: m.checkEngine},
+		{name: "broker", test: m.checkBroker},
+		{name: "subscriptions", test: m.checkSubscriptions},
+		{name: "feed", test: m.checkFeed},
+		{name: "writes", test: m.checkWrites},
 	}
 	if m.flags.engine != engine.Memory {
-		checks = append(checks, check{"disk", m.checkDisk})
+		checks = append(checks, check{name: "disk", test: m.checkDisk})
+	}
+	if m.flags.backup.dir != "" {
+		checks = append(checks, check{name: "backup", test: m.checkBackup, minor: true})
 	}
 	return checks
 }
@@ -100,6 +105,18 @@ func (m *monitor) checkDisk() error {
 	return nil
 }
 
+// checkBackup tells of the schedule. Why one failed may be nobody's business.
+func (m *monitor) checkBackup() error {
+	if !m.backups.failing.Load() {
+		return nil
+	}
+	newest := "there is none"
+	if last := m.backups.last.Load(); last != 0 {
+		newest = "the newest is of " + time.UnixMilli(last).UTC().Format(time.RFC3339)
+	}
+	return fmt.Errorf("the last backup failed, and %s; the log says why", newest)
+}
+
 func (m *monitor) livez(w http.ResponseWriter, r *http.Request) { health(w, r, "livez", m.alive()) }
 
 func (m *monitor) readyz(w http.ResponseWriter, r *http.Request) { health(w, r, "readyz", m.ready()) }
@@ -117,7 +134,10 @@ func health(w http.ResponseWriter, r *http.Request, name string, checks []check)
 			fmt.Fprintf(&lines, "[+]%s excluded: ok\n", c.name)
 			continue
 		}
-		if err := c.test(); err != nil {
+		if err := c.test(); err != nil && c.minor {
+			fmt.Fprintf(&lines, "[!]%s failed, and %s does not: %v\n", c.name, name, err)
+			continue
+		} else if err != nil {
 			failed = true
 			fmt.Fprintf(&lines, "[-]%s failed: %v\n", c.name, err)
 			continue

@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -159,6 +161,52 @@ func TestHTTPFull(t *testing.T) {
 	}
 	if code, _ := asked(m, "/livez"); code != 200 {
 		t.Errorf("livez: %d", code)
+	}
+}
+
+// A store whose backups fail is ready, and shows it.
+func TestHTTPBackupFails(t *testing.T) {
+	m := &monitor{flags: &serveFlags{engine: engine.Memory, backup: backupFlags{dir: "somewhere"}}}
+	others := "exclude=engine&exclude=broker&exclude=subscriptions&exclude=feed&exclude=writes"
+	told := func(line, metric string) {
+		t.Helper()
+		if code, body := asked(m, "/readyz?verbose&"+others); code != 200 || !strings.Contains(body, line+"\nreadyz check passed") {
+			t.Errorf("%d, no %q in %q", code, line, body)
+		}
+		if code, body := asked(m, "/readyz?"+others); code != 200 || body != "ok" {
+			t.Errorf("readyz: %d %q", code, body)
+		}
+		if _, body := asked(m, "/metrics"); !strings.Contains(body, "\n"+metric+"\n") {
+			t.Errorf("no %s in %s", metric, body)
+		}
+	}
+	told("[+]backup ok", `sett_check{check="backup"} 1`)
+	m.backups.failing.Store(true)
+	m.backups.failures.Store(3)
+	told("[!]backup failed, and readyz does not: the last backup failed, and there is none; the log says why", `sett_check{check="backup"} 0`)
+	m.backups.last.Store(1767323045500)
+	told("[!]backup failed, and readyz does not: the last backup failed, and the newest is of 2026-01-02T03:04:05Z; the log says why",
+		"sett_backup_last_success_timestamp_seconds 1.7673230455e+09")
+	if _, body := asked(m, "/metrics"); !strings.Contains(body, "\nsett_backup_failures_total 3\n") {
+		t.Errorf("the failures are not counted: %s", body)
+	}
+}
+
+// A schedule that cannot write shows it; the store serves.
+func TestHTTPBackupFailsServing(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := serveShown(t, "--backup-dir", file)
+	if said := "the backup failed"; !strings.Contains(s.stderr.String(), said) { // before it was ready
+		s.stderr.await(t, said)
+	}
+	if answer, body := s.get("/readyz?verbose"); answer.StatusCode != 200 || !strings.Contains(body, "[!]backup failed") {
+		t.Errorf("%d %s", answer.StatusCode, body)
+	}
+	if _, body := s.get("/metrics"); !strings.Contains(body, "\nsett_ready 1\n") || !strings.Contains(body, "\nsett_backup_failures_total 1\n") {
+		t.Errorf("metrics: %s", body)
 	}
 }
 

@@ -43,6 +43,17 @@ func (m *monitor) Collect(ch chan<- prometheus.Metric) {
 	m.collectServing(e)
 	m.collectConnections(e)
 	m.collectBroker(e)
+	m.collectBackups(e)
+}
+
+// collectBackups tells of the schedule, where there is one.
+func (m *monitor) collectBackups(e exposition) {
+	if m.flags.backup.dir == "" {
+		return
+	}
+	e.gauge("sett_backup_last_success_timestamp_seconds", "When the newest backup in --backup-dir was begun; 0: there is none.",
+		float64(m.backups.last.Load())/1000)
+	e.counter("sett_backup_failures_total", "Scheduled backups that failed; each is tried again.", float64(m.backups.failures.Load()))
 }
 
 func (m *monitor) collectHealth(e exposition) {
@@ -50,7 +61,10 @@ func (m *monitor) collectHealth(e exposition) {
 	for _, c := range m.ready() {
 		ok := 1.0
 		if c.test() != nil {
-			ok, ready = 0, 0
+			ok = 0
+		}
+		if !c.minor {
+			ready = min(ready, ok)
 		}
 		e.gauge("sett_check", "1 while a check of /readyz passes.", ok, "check", c.name)
 	}

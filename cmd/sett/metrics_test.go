@@ -91,7 +91,7 @@ var metricName = regexp.MustCompile(`\b(?:sett|go|process)_[a-z0-9_]+`)
 
 // Everything that the dashboard and the alerts name is there.
 func TestMetricsOps(t *testing.T) {
-	s := serveShown(t)
+	s := serveShown(t, "--backup-dir", t.TempDir())
 	_, body := s.get("/metrics")
 	known := map[string]bool{}
 	for name := range series(t, body) {

@@ -160,7 +160,7 @@ func (a *app) serve(ctx context.Context, f *serveFlags) error {
 	}
 	shown.link.Store(link)
 	defer context.AfterFunc(ctx, func() { log.Info("stopping") })()
-	endBackups := f.backup.start(ctx, store, log)
+	endBackups := f.backup.start(ctx, store, &shown.backups, log)
 	err = consumer.Run(ctx, consumer.Options{
 		Conn: link.conn, Feed: link.feed, Interest: link.broker.interest(), Store: store, StoreID: store.Status().StoreID,
 		Prefix: subjects.Prefix(f.prefix), Version: versionName(), Log: log,
