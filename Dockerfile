@@ -4,7 +4,8 @@
 # with SETT_NATS_CONFIG. `docker run --read-only` is enough for it.
 #
 #   docker build --build-arg VERSION=$(git describe --tags --always) \
-#     --build-arg COMMIT=$(git rev-parse HEAD) --tag sett .
+#     --build-arg COMMIT=$(git rev-parse HEAD) \
+#     --build-arg COMMIT_TIME=$(git show -s --format=%cI) --tag sett .
 FROM golang:1.26-alpine AS build
 WORKDIR /src
 COPY go.mod go.sum ./
@@ -12,7 +13,8 @@ RUN go mod download
 COPY . .
 ARG VERSION=container
 ARG COMMIT=
-RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION} -X main.commit=${COMMIT}" -o /out/sett ./cmd/sett
+ARG COMMIT_TIME=
+RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION} -X main.commit=${COMMIT} -X main.commitTime=${COMMIT_TIME}" -o /out/sett ./cmd/sett
 RUN mkdir -m 0700 /out/data
 
 FROM scratch

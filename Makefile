@@ -5,15 +5,21 @@ GO ?= go
 # The race detector needs a C compiler; without one the tests run plain.
 RACE := $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+# Given to the linker, so that they are there with -buildvcs=false too.
+COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
+COMMIT_TIME ?= $(shell TZ=UTC git show -s --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null)
 FUZZTIME ?= 30s
+SOAK ?= 20m
+# A mirror of https://vuln.go.dev, or a copy of it (file:///...), where that can't be reached.
+VULNDB ?= https://vuln.go.dev
 
-.PHONY: help build test race long survive fuzz lint bench bench-full golden clean
+.PHONY: help build test race long survive soak fuzz lint vuln bench bench-full golden clean
 
 help: ## print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 build: ## build ./sett
-	$(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o sett ./cmd/sett
+	$(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.commitTime=$(COMMIT_TIME)" -o sett ./cmd/sett
 
 test: ## vet, then every test with the race detector (where there is a C compiler)
 	$(GO) vet ./...
@@ -28,6 +34,9 @@ long: ## the tests that take long: more kills, more random commands
 survive: ## kills, power cuts (as root), full disks, few files, overwrites: data survive
 	SETT_LONG=1 $(GO) test -timeout 30m -count 1 -run TestSurvive ./integration -v
 
+soak: ## half of the top load for SOAK: memory, goroutines, files and disk stay what they are
+	SETT_SOAK=$(SOAK) $(GO) test -count 1 -timeout 0 -run '^TestSoak$$' ./integration -v
+
 fuzz: ## fuzz every decoder for FUZZTIME each
 	@set -e; for pkg in $$($(GO) list ./...); do \
 	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
@@ -38,6 +47,9 @@ lint: ## gofmt, vet, and the rules of the house (imports, sizes, comments)
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
 	$(GO) vet ./...
 	$(GO) test -run 'Lint|README' -count 1 ./integration
+
+vuln: ## look for known vulnerabilities in what the code calls, in the database VULNDB
+	$(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0 -db $(VULNDB) ./...
 
 bench: ## sett beside echo, JetStream KV, and etcd and Redis where they are on the PATH
 	$(GO) run ./integration/bench

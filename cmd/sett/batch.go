@@ -146,6 +146,7 @@ func (a *app) batchGet() *cobra.Command {
 	}
 	addFields(cmd.Flags(), subjects.BatchGet.Subject, req)
 	hideField(cmd, "keys")
+	cmd.ValidArgsFunction = a.completeArgs("key...")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		req.Keys = append(req.Keys, args...)
 		if len(req.Keys) == 0 {

@@ -73,9 +73,9 @@ func (b *bench) show(status *codec.StatusReply, rows []*benchRow) error {
 		if f.Ops != f.Rate {
 			ops += fmt.Sprintf(" (%s sets)", perSecond(f.Ops))
 		}
-		table = append(table, []string{f.Name, ops, timeOf(f.P50Ms), timeOf(f.P99Ms), ratio, number(f.Refused)})
+		table = append(table, []string{f.Name, ratio, ops, timeOf(f.P50Ms), timeOf(f.P99Ms), number(f.Refused)})
 	}
-	if err := b.a.table([]string{"", "A SECOND", "50 %", "99 %", "OF ECHO", "REFUSED"}, table); err != nil {
+	if err := b.a.table([]string{"", "OF ECHO", "A SECOND", "50 %", "99 %", "REFUSED"}, table); err != nil {
 		return err
 	}
 	return b.a.say("%s on %s, %s a value, %s, feed %s, %s a row",

@@ -166,11 +166,11 @@ func (o *brokerOptions) setListen(opts *server.Options) error {
 	}
 	host, text, err := net.SplitHostPort(listen)
 	if err != nil {
-		return fmt.Errorf("--listen is %q, but must be HOST:PORT, as %s", listen, defaultListen)
+		return &usageError{"sett serve", fmt.Sprintf("--listen is %q, but must be HOST:PORT, as %s", listen, defaultListen)}
 	}
 	port, err := strconv.Atoi(text)
 	if err != nil || port < -1 || port > 65535 {
-		return fmt.Errorf("--listen is %q, but its port must be a number up to 65535 (0: any free one)", listen)
+		return &usageError{"sett serve", fmt.Sprintf("--listen is %q, but its port must be a number up to 65535 (0: any free one)", listen)}
 	}
 	if port == 0 {
 		port = server.RANDOM_PORT

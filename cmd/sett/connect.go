@@ -113,7 +113,23 @@ func (c *connectFlags) options() ([]nats.Option, error) {
 			return nil
 		})
 	}
-	return opts, nil
+	return opts, c.present()
+}
+
+// present checks that the files are there that the flags name: what reads them
+// later does not tell which it was for.
+func (c *connectFlags) present() error {
+	for _, f := range []struct{ flag, name string }{
+		{"creds", c.creds}, {"nkey", c.nkey}, {"tlscert", c.cert}, {"tlskey", c.key}, {"tlsca", c.ca},
+	} {
+		if f.name == "" || f.name[0] == '~' { // which nats.go looks up
+			continue
+		}
+		if _, err := os.Stat(f.name); err != nil { // opening would use up a pipe
+			return fmt.Errorf("--%s: %w", f.flag, err)
+		}
+	}
+	return nil
 }
 
 // forgetUser drops who the context says connects.

@@ -60,7 +60,7 @@ func TestDockerfile(t *testing.T) {
 		t.Errorf("built from %s, want %s", d["FROM"][0], want)
 	}
 	build := strings.Join(d["RUN"], "\n")
-	for _, want := range []string{"CGO_ENABLED=0 go build ", " -X main.version=", " -X main.commit=", " -o /out/sett ./cmd/sett", "mkdir -m 0700 /out/data"} {
+	for _, want := range []string{"CGO_ENABLED=0 go build ", " -X main.version=", " -X main.commit=", " -X main.commitTime=", " -o /out/sett ./cmd/sett", "mkdir -m 0700 /out/data"} {
 		if !strings.Contains(build, want) {
 			t.Errorf("no %q in its build", want)
 		}

@@ -206,7 +206,7 @@ func TestDecode(t *testing.T) {
 		{args: "decode --hex 81a161dbffffffff61", code: 1, stderr: "~unexpected EOF"},
 		{args: "decode --hex 810102", code: 1, stderr: "~no string"},
 		{args: "decode --hex 81a161c1", code: 1, stderr: "~0xc1"},
-		{args: "decode --hex zz", code: 1, stderr: "~invalid byte"},
+		{args: "decode --hex zz", code: 1, stderr: "~\"zz\" is not hex"},
 		{args: "decode --hex --base64 00", code: 2, stderr: "~do not go together"},
 		{args: "decode /no/such/file", code: 1, stderr: "~no such file"},
 		{args: "decode --hex " + strings.Repeat("81a161", 40) + "00", code: 1, stderr: "~too deeply"},

@@ -110,12 +110,12 @@ func TestBackupsOfAnEncryptedStore(t *testing.T) {
 	step{args: "backup list -o raw " + filepath.Dir(file), stdout: file + "\n"}.check(t)
 	stopped := " --data-dir " + dir + " --encryption-key-file " + key
 	step{args: "backup create " + file + ".2 --plain" + stopped, stdout: "~backed up 1 key"}.check(t)
-	step{args: "backup verify " + file + ".2", stdout: "~encrypted  no"}.check(t)
+	step{args: "backup verify " + file + ".2", stdout: "~encrypted   no"}.check(t)
 
 	into := filepath.Join(t.TempDir(), "into")
 	step{args: "restore " + file + " --data-dir " + into, code: 1, stderr: "~no key was given"}.check(t)
 	step{args: "restore " + file + " --data-dir " + into + " --backup-key-file " + key, stdout: "~restored 1 key"}.check(t)
-	step{args: "data check " + into, stdout: "~encrypted  no"}.check(t)
+	step{args: "data check " + into, stdout: "~encrypted    no"}.check(t)
 	step{args: "restore " + file + " --replace" + stopped, stdout: "~restored 1 key"}.check(t)
 	step{args: "data check -q " + dir + " --encryption-key-file " + key}.check(t)
 }

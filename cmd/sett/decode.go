@@ -33,9 +33,9 @@ the standard input is one.`,
 			var text func([]byte) ([]byte, error)
 			switch {
 			case inHex:
-				text = func(b []byte) ([]byte, error) { return hex.AppendDecode(nil, b) }
+				text = func(b []byte) ([]byte, error) { return payload(hex.AppendDecode, b, "hex") }
 			case inBase64:
-				text = func(b []byte) ([]byte, error) { return base64.StdEncoding.AppendDecode(nil, b) }
+				text = func(b []byte) ([]byte, error) { return payload(base64.StdEncoding.AppendDecode, b, "base64") }
 			default:
 				return a.decodeFiles(args)
 			}
@@ -49,6 +49,15 @@ the standard input is one.`,
 	cmd.Flags().BoolVar(&inBase64, "base64", false, "payloads are written in base64")
 	exclude(cmd, "hex", "base64")
 	return cmd
+}
+
+// payload reads a word; an error shows its beginning.
+func payload(read func(dst, src []byte) ([]byte, error), word []byte, as string) ([]byte, error) {
+	b, err := read(nil, word)
+	if err != nil {
+		err = fmt.Errorf("%q is not %s", cut(string(word), 40), as)
+	}
+	return b, err
 }
 
 func (a *app) decodeFiles(names []string) error {

@@ -43,6 +43,7 @@ type failure struct {
 	subject string // "kv.set", or "" where it did not come to a request
 	write   bool
 	server  string // URLs
+	joining bool   // of sett serve
 	err     *codec.Error
 }
 
@@ -127,6 +128,9 @@ func (f *failure) hint() string {
 	case codec.Conflict:
 		return "nothing was written; read it again, then repeat this with the revision that it has by then"
 	case codec.Denied:
+		if f.joining {
+			return "check --creds, --user, --context, and SETT_CREDS, SETT_USER, SETT_CONTEXT in the environment; `sett permissions --store` prints what its user needs"
+		}
 		if f.subject == "" {
 			return "check --creds, --user, --context, and NATS_CREDS, NATS_USER, NATS_CONTEXT in the environment"
 		}
@@ -134,6 +138,9 @@ func (f *failure) hint() string {
 	case codec.Overloaded:
 		return "nothing was applied; try again in a moment"
 	case codec.Unavailable:
+		if f.joining {
+			return "--nats-url or --context names another one; without both `sett serve` brings its own"
+		}
 		if f.subject == "" {
 			return "start one with `sett serve`, or name yours: -s nats://HOST:4222, or --context NAME"
 		}

@@ -20,6 +20,16 @@ func (a *app) newProgress(what string, total int64, bytes bool) *progress {
 	return drawProgress(a.stderr, what, total, bytes, progressAfter)
 }
 
+// barWidth leaves room for what stands around the bar, on one line: one that
+// wraps is not drawn over but again.
+func barWidth(to io.Writer) int {
+	const most, around = 30, 50
+	if width := terminalWidth(to); width > 0 {
+		return max(1, min(most, width-around))
+	}
+	return most
+}
+
 // progress is a bar, or nothing.
 type progress struct{ bar *progressbar.ProgressBar }
 
@@ -30,7 +40,7 @@ func drawProgress(to io.Writer, what string, total int64, bytes bool, after time
 	return &progress{progressbar.NewOptions64(total,
 		progressbar.OptionSetWriter(&lateWriter{to, time.Now().Add(after)}),
 		progressbar.OptionSetDescription(what),
-		progressbar.OptionSetWidth(30),
+		progressbar.OptionSetWidth(barWidth(to)),
 		progressbar.OptionShowCount(),
 		progressbar.OptionShowBytes(bytes),
 		progressbar.OptionUseIECUnits(true),

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -163,7 +164,11 @@ func parseSpan(s string) (time.Duration, error) {
 
 // addDuration defines a flag for a duration that has a default.
 func addDuration(fs *pflag.FlagSet, name, usage string, p *time.Duration) {
-	fs.Var(&fieldValue{text: p.String(), set: func(s string) (err error) {
+	text := span(*p)
+	if *p == 0 {
+		text = "" // which the help leaves out
+	}
+	fs.Var(&fieldValue{text: text, set: func(s string) (err error) {
 		*p, err = parseSpan(s)
 		return err
 	}}, name, usage)
@@ -214,6 +219,9 @@ func addCondition(p *[]codec.Condition, s string) error {
 // either encoding, a JSON list of ops, or ops in JSON one after the other.
 func readBatch(data []byte) (*codec.Batch, error) {
 	batch := &codec.Batch{}
+	if len(bytes.TrimSpace(data)) == 0 {
+		return batch, codec.Invalidf("ops", "must not be empty")
+	}
 	if ops, ok := looseOps(data); ok {
 		data = ops
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -75,9 +76,22 @@ func checkExcluded(cmd *cobra.Command) error {
 // cause is what is wrong with the value of a flag, without the flag.
 func cause(err error) error {
 	if bad, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-		return bad.Unwrap()
+		err = bad.Unwrap()
 	}
-	return err
+	number, ok := errors.AsType[*strconv.NumError](err)
+	switch {
+	case !ok:
+		return err
+	case number.Err == strconv.ErrRange:
+		return errors.New("is out of range")
+	case number.Func == "ParseBool":
+		return errors.New("must be true or false")
+	case number.Func == "ParseFloat":
+		return errors.New("must be a number")
+	case number.Func == "ParseUint":
+		return errors.New("must be a whole number that is not negative")
+	}
+	return errors.New("must be a whole number")
 }
 
 // usagef is a complaint about the command line of cmd.

@@ -42,7 +42,7 @@ elsewhere.`,
 	}
 	addFields(cmd.Flags(), subjects.KVDelete.Subject, req)
 	hideField(cmd, "key")
-	cmd.ValidArgsFunction = a.completeArgs("key")
+	cmd.ValidArgsFunction = a.completeArgs("key...")
 	c.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, keys []string) error {
 		if req.Key != "" {

@@ -40,6 +40,7 @@ terminal. Several keys are read from one snapshot and printed as a table (with
 	several := &codec.BatchGet{}
 	addFields(cmd.Flags(), subjects.BatchGet.Subject, several)
 	hideField(cmd, "keys")
+	cmd.ValidArgsFunction = a.completeArgs("key...")
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 && len(several.Keys) == 0 && !cmd.Flags().Changed("key") {
 			return usagef(cmd, "KEY is missing")

@@ -62,7 +62,9 @@ func (a *app) command() *cobra.Command {
 	a.addClientFlags(root.PersistentFlags())
 	_ = root.RegisterFlagCompletionFunc("output", completeFormat) // the flag is there, so this goes
 	root.AddCommand(a.serveCommand(), a.kvCommand(), a.svcCommand(), a.batchCommand(),
-		a.lockCommand(), a.envCommand(), a.exportCommand(), a.importCommand(), a.backupCommand(), a.restoreCommand(), a.dataCommand(), a.watchCommand(), a.statusCommand(), a.topCommand(), a.benchCommand(), a.subjectCommand(), a.contractCommand(), a.permissionsCommand(), a.decodeCommand(), a.versionCommand())
+		a.lockCommand(), a.envCommand(), a.exportCommand(), a.importCommand(), a.backupCommand(), a.restoreCommand(), a.dataCommand(), a.watchCommand(), a.statusCommand(), a.topCommand(), a.benchCommand(), a.subjectCommand(), a.contractCommand(), a.permissionsCommand(), a.decodeCommand(), a.versionCommand(), a.completionCommand())
+	addHelp(root)
+	completeChoices(root)
 	return root
 }
 
@@ -70,7 +72,8 @@ func (a *app) addClientFlags(fs *pflag.FlagSet) {
 	fs.StringVarP(&a.connect.server, "server", "s", "", "`URL`s of the NATS servers (default: the context's, else "+defaultURL+")")
 	fromEnv(fs, "server", "NATS_URL")
 	a.connect.add(fs, natsEnv)
-	fs.DurationVar(&a.timeout, "timeout", 5*time.Second, "wait at most `DURATION` for an answer")
+	a.timeout = 5 * time.Second
+	addDuration(fs, "timeout", "wait at most `DURATION` for an answer", &a.timeout)
 	fromEnv(fs, "timeout", "NATS_TIMEOUT")
 	fs.StringVar(&a.prefix, "subject-prefix", "", "the `TOKEN` that all subjects of the store begin with")
 	fromEnv(fs, "subject-prefix", "SETT_SUBJECT_PREFIX")

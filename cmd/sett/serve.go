@@ -221,6 +221,9 @@ func (f *serveFlags) link(log *slog.Logger) (l *link, err error) {
 	l = &link{flags: &f.connect}
 	if f.joins() {
 		l.conn, err = l.dial("sett", log)
+		if failed, ok := errors.AsType[*failure](err); ok {
+			failed.joining = true
+		}
 		return l, err
 	}
 	l.broker, err = newBroker(brokerOptions{

@@ -23,7 +23,8 @@ type cryptFlags struct {
 
 func (f *cryptFlags) add(fs *pflag.FlagSet) {
 	addKeyFile(fs, "encryption-key-file", "encrypt all that is written to the disk with the key in `FILE`: 16, 24 or 32 random bytes", &f.file)
-	fs.DurationVar(&f.rotation, "encryption-rotation", 7*24*time.Hour, "how long one of the data keys is used that the key in the file protects, a `DURATION`")
+	f.rotation = 7 * 24 * time.Hour
+	addDuration(fs, "encryption-rotation", "how long one of the data keys is used that the key in the file protects, a `DURATION`", &f.rotation)
 	fs.BoolVar(&f.plainBackups, "plain-backups", false, "write backups that can be read without the key")
 }
 

@@ -27,10 +27,10 @@ func (f *feedFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.mode, "feed", "", "`MODE` of the change feed: durable (kept by a JetStream stream) or live (default: as before; at first durable where the broker has JetStream)")
 	fs.StringVar(&f.encoding, "feed-encoding", "json", "`FORMAT` of change events: json or msgpack")
 	fs.Var(&f.maxBytes, "feed-max-bytes", "the durable feed keeps about so many bytes, then drops the oldest changes (-1: keeps all)")
-	fs.DurationVar(&f.maxAge, "feed-max-age", 0, "the durable feed drops changes older than `DURATION` (0: no limit); deleted values can be read in it that long")
+	addDuration(fs, "feed-max-age", "the durable feed drops changes older than `DURATION` (0: no limit); deleted values can be read in it that long", &f.maxAge)
 	fs.IntVar(&f.replicas, "feed-replicas", 1, "`N` servers of a cluster keep the durable feed")
 	fs.StringVar(&f.storage, "feed-storage", "file", "`WHERE` the durable feed is kept: file or memory")
-	fs.DurationVar(&f.syncInterval, "feed-sync-interval", 0, "sync_interval, a `DURATION`, of the NATS server that keeps the durable feed (default: the embedded one's, else 2m)")
+	addDuration(fs, "feed-sync-interval", "sync_interval, a `DURATION`, of the NATS server that keeps the durable feed (default: the embedded one's, else 2m)", &f.syncInterval)
 	fs.BoolVar(&f.adopt, "adopt-feed", false, "take over a durable feed that another store has filled; followers load again")
 	fs.Var(&f.outboxMax, "outbox-max", "writes are unavailable while so many bytes of changes wait for the feed's broker")
 	fs.Var(&f.outboxKeep, "outbox-keep", "bytes of announced changes that are kept until the broker has synced them")
@@ -48,11 +48,11 @@ func (f *feedFlags) validate() error {
 		return fmt.Errorf("--feed-storage is %q, but must be file or memory", f.storage)
 	}
 	for name, wrong := range map[string]bool{
-		"feed-max-bytes": f.maxBytes == 0 || f.maxBytes < -1, "feed-max-age": f.maxAge < 0, "feed-sync-interval": f.syncInterval < 0,
-		"outbox-max": f.outboxMax <= 0, "outbox-keep": f.outboxKeep <= 0,
+		"feed-max-bytes": f.maxBytes == 0 || f.maxBytes < -1,
+		"outbox-max":     f.outboxMax <= 0, "outbox-keep": f.outboxKeep <= 0,
 	} {
 		if wrong {
-			return fmt.Errorf("--%s must be more than that", name)
+			return fmt.Errorf("--%s must be positive", name)
 		}
 	}
 	if f.replicas < 1 || f.replicas > 5 {

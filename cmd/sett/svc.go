@@ -172,11 +172,11 @@ func (a *app) instances(list []codec.Instance) error {
 	var rows [][]string
 	for _, i := range list {
 		rows = append(rows, []string{
-			i.ID, address(i), i.Status, strings.Join(i.Tags, ","), pairs(i.Meta),
-			ttl(i.TTLMs), expires(i.ExpiresAtMs, now), number(i.Revision), i.Note,
+			i.ID, address(i), i.Status, expires(i.ExpiresAtMs, now), ttl(i.TTLMs), number(i.Revision),
+			strings.Join(i.Tags, ","), pairs(i.Meta), i.Note,
 		})
 	}
-	return a.table([]string{"ID", "ADDRESS", "STATUS", "TAGS", "META", "TTL", "EXPIRES", "REVISION", "NOTE"}, rows)
+	return a.table([]string{"ID", "ADDRESS", "STATUS", "EXPIRES", "TTL", "REVISION", "TAGS", "META", "NOTE"}, rows)
 }
 
 func address(i codec.Instance) string {

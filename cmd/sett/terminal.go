@@ -1,18 +1,27 @@
 package main
 
-import "os"
+import (
+	"os"
 
-// isTerminal reports whether people are at the other end. A character device
-// is close enough, but for the one that everything is sent to.
+	"golang.org/x/term"
+)
+
+// isTerminal reports whether people are at the other end.
 func isTerminal(stream any) bool {
 	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// terminalWidth is how many columns a terminal has; 0 where it is none, or does
+// not tell.
+func terminalWidth(stream any) int {
+	f, ok := stream.(*os.File)
 	if !ok {
-		return false
+		return 0
 	}
-	info, err := f.Stat()
-	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
-		return false
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
 	}
-	null, err := os.Stat(os.DevNull)
-	return err != nil || !os.SameFile(info, null)
+	return width
 }

@@ -39,7 +39,8 @@ Everything is asked for over NATS: store.status, and $SRV.STATS.sett as
 			return t.run(cmd.Context())
 		},
 	}
-	cmd.Flags().DurationVar(&t.interval, "interval", time.Second, "show what happened every `DURATION`")
+	t.interval = time.Second
+	addDuration(cmd.Flags(), "interval", "show what happened every `DURATION`", &t.interval)
 	cmd.Flags().BoolVar(&t.once, "once", false, "end after one interval")
 	return cmd
 }

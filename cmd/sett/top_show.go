@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 )
 
@@ -95,7 +94,7 @@ func (f *topFigures) lines() []string {
 	}
 	title := fmt.Sprintf("%s  store %s (%s), up for %s, %s", time.UnixMilli(f.TimeMs).Format(time.TimeOnly), f.StoreID,
 		f.Version, span(time.Duration(f.UptimeMs)*time.Millisecond), ready)
-	lines := append([]string{title, ""}, columns(f.pairs())...)
+	lines := append([]string{title, ""}, layout(f.pairs(), 0)...)
 	if len(f.Endpoints) == 0 {
 		return lines
 	}
@@ -107,7 +106,7 @@ func (f *topFigures) lines() []string {
 		}
 		rows = append(rows, []string{e.Subject, perSecond(e.Rate), perSecond(e.Errors), mean})
 	}
-	return append(append(lines, ""), columns(rows)...)
+	return append(append(lines, ""), layout(rows, 0)...)
 }
 
 // pairs are names and figures, two pairs in a row.
@@ -141,21 +140,6 @@ func (f *topFigures) pairs() [][]string {
 		{"  99 %", "<= " + timeOf(m.CommitP99Ms), "queued", fmt.Sprintf("%d commands, %d reads", m.Queued.Commands+m.Queued.Writer, m.Queued.Reads)},
 		{"  under way", timeOf(m.CommitAgeMs), "lost", one("request", int64(m.Lost))},
 	}
-}
-
-// columns aligns rows.
-func columns(rows [][]string) []string {
-	var b bytes.Buffer
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	for _, row := range rows {
-		fmt.Fprintln(w, strings.Join(row, "\t"))
-	}
-	_ = w.Flush() // a buffer takes it all
-	lines := strings.Split(strings.TrimRight(b.String(), "\n"), "\n")
-	for i := range lines {
-		lines[i] = strings.TrimRight(lines[i], " ")
-	}
-	return lines
 }
 
 // perSecond shows a rate: small ones with a digit behind the point.

@@ -109,6 +109,9 @@ func (v verb[Req, Resp]) setArgs(a *app, cmd *cobra.Command, args []string) erro
 			}
 			arg = string(data)
 		}
+		if cmd.Flags().Changed(flagName(field)) {
+			return usagef(cmd, "%s is given twice: as an argument and with --%s", strings.ToUpper(field), flagName(field))
+		}
 		if err := cmd.Flags().Set(flagName(field), arg); err != nil {
 			return usagef(cmd, "%s: %v", strings.ToUpper(field), err)
 		}
