@@ -5,22 +5,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
-	"github.com/dgraph-io/badger/v4/fb"
 	"github.com/dgraph-io/badger/v4/options"
 	"github.com/dgraph-io/badger/v4/table"
 	"github.com/dgraph-io/ristretto/v2"
-	"github.com/dgraph-io/ristretto/v2/z"
 )
 
 // badgerOptions says how much Badger may use. The zero value of a field takes
@@ -58,7 +54,7 @@ func (o badgerOptions) withDefaults() badgerOptions {
 
 // badger translates the options.
 func (o badgerOptions) badger(dir string) badger.Options {
-	return badger.DefaultOptions(dir).
+	b := badger.DefaultOptions(dir).
 		WithLogger(badgerLog{o.Logger}).
 		WithSyncWrites(!o.NoSync && !ownSync).
 		WithMemTableSize(o.MemTable).
@@ -77,7 +73,7 @@ func (o badgerOptions) badger(dir string) badger.Options {
 		WithValueLogFileSize(16 << 20).
 		// Few, larger tables and a larger first level: 7 % less CPU for each
 		// commit than Badger's 2 and 10 MiB, since less is compacted again.
-		WithBaseTableSize(8 << 20).
+		WithBaseTableSize(16 << 20).
 		WithBaseLevelSize(64 << 20).
 		// Twice Badger's number of tables before they are compacted: a few
 		// percent more writes. Reads of the tables are slower for it, but the
@@ -89,6 +85,11 @@ func (o badgerOptions) badger(dir string) badger.Options {
 		WithChecksumVerificationMode(options.NoVerification).
 		WithMetricsEnabled(false).
 		WithBypassLockGuard(true) // lockDir holds the same lock
+	// All tables alike: compaction makes up to eight at once in memory, each in
+	// six times its size, and with the usual doubling from level to level that
+	// grows with the store.
+	b.TableSizeMultiplier = 1
+	return b
 }
 
 // badgerBackend keeps everything in Badger, in managed mode: the version of an
@@ -102,6 +103,8 @@ type badgerBackend struct {
 	db   *badger.DB
 	last atomic.Uint64 // the last commit that succeeded
 	sync bool          // commits are synced by wal
+	stop chan struct{} // ends tendPages
+	tend sync.WaitGroup
 
 	memTable int64        // bytes of a log that is full
 	logged   atomic.Int64 // bytes of the present log, about
@@ -152,7 +155,7 @@ func openBadgerDir(dir string, o badgerOptions) (b *badgerBackend, err error) {
 	if err := makePrivate(dir); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	b = &badgerBackend{dir: dir, lock: lock, db: db, sync: ownSync && !o.NoSync, memTable: o.MemTable, wal: wal{dir: dir, room: o.MemTable + largestGroup}}
+	b = &badgerBackend{dir: dir, lock: lock, db: db, stop: make(chan struct{}), sync: ownSync && !o.NoSync, memTable: o.MemTable, wal: wal{dir: dir, room: o.MemTable + largestGroup}}
 	b.last.Store(db.MaxVersion())
 	if b.sync {
 		err = b.wal.openLast()
@@ -160,6 +163,7 @@ func openBadgerDir(dir string, o badgerOptions) (b *badgerBackend, err error) {
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	b.tend.Go(func() { b.tendPages(b.stop) })
 	return b, nil
 }
 
@@ -181,7 +185,7 @@ func openFrozen(dir, scratch string, o badgerOptions) (b *badgerBackend, f found
 	if err != nil {
 		return nil, f, errors.Join(err, lock.Close())
 	}
-	b = &badgerBackend{dir: dir, lock: lock, db: db}
+	b = &badgerBackend{dir: dir, lock: lock, db: db, stop: make(chan struct{})}
 	b.last.Store(db.MaxVersion())
 	return b, f, nil
 }
@@ -294,6 +298,27 @@ func (b *badgerBackend) Size() int64 {
 	return size + b.logged.Load() + int64(max(0, logs-1))*b.memTable
 }
 
+// holdTables calls fn with the names of tables that stay, and stay mapped where
+// they are, until it returns.
+func (b *badgerBackend) holdTables(fn func(names map[string]bool)) {
+	before := make(map[uint64]bool)
+	for _, t := range b.db.Tables() {
+		before[t.ID] = true
+	}
+	// An iterator holds every table that there is when it is made, and thus
+	// those that there were before and still are: no number is used twice.
+	txn := b.db.NewTransactionAt(b.last.Load(), false)
+	defer txn.Discard()
+	defer txn.NewIterator(badger.IteratorOptions{}).Close()
+	held := make(map[string]bool)
+	for _, t := range b.db.Tables() {
+		if before[t.ID] {
+			held[table.IDToFilename(t.ID)] = true
+		}
+	}
+	fn(held)
+}
+
 // gauges adds what Badger says of itself.
 func (b *badgerBackend) gauges(g *Gauges) {
 	if !b.gate.enter() {
@@ -322,6 +347,8 @@ func (b *badgerBackend) Close() error {
 	if !b.gate.shut() {
 		return errClosed
 	}
+	close(b.stop)
+	b.tend.Wait()
 	b.wal.close()
 	if err := errors.Join(b.db.Close(), b.lock.Close()); err != nil {
 		return fmt.Errorf("engine: badger: close %s: %w", b.dir, err)
@@ -388,115 +415,6 @@ func (v *badgerView) Close() {
 		v.txn = nil
 		v.gate.done(v.ts)
 	}
-}
-
-// found is what stands in a directory before Badger opens it.
-type found struct {
-	last      uint64 // the last commit
-	tables    int
-	tablesEnd uint64 // the last commit in them
-	bytes     int64  // of them
-	empty     []string
-	logs      []logFile
-}
-
-// survey proves what Badger would not, and changes nothing: every block of every
-// table, that no commit is missing in its logs, and that its own files are whole.
-func survey(dir string, o badgerOptions, opts badger.Options) (f found, err error) {
-	if f.empty, err = checkDir(dir); err != nil {
-		return f, err
-	}
-	if err := checkRegistry(dir); err != nil {
-		return f, err
-	}
-	registry, err := badger.OpenKeyRegistry(badger.KeyRegistryOptions{Dir: dir, ReadOnly: true, EncryptionKey: o.Key})
-	if err != nil { // the key is right: the identity has told so
-		return f, fmt.Errorf("%s is damaged, or of another store (%w): put an undamaged copy of it back, or restore a backup",
-			filepath.Join(dir, registryFile), err)
-	}
-	if err := f.verifyTables(dir, opts, registry); err != nil {
-		return f, err
-	}
-	dataKey := func(id uint64) ([]byte, error) {
-		key, err := registry.DataKey(id)
-		return key.GetData(), err
-	}
-	if err := checkValueLogs(dir, dataKey); err != nil {
-		return f, err
-	}
-	f.last = f.tablesEnd
-	if f.logs, err = checkLogs(dir, dataKey, f.last, o.Lossy); err != nil {
-		return f, err
-	}
-	for _, l := range f.logs {
-		f.last = max(f.last, l.last)
-	}
-	if f.last < o.Least {
-		return f, fmt.Errorf("it is at commit %d, but commit %d was acknowledged: it is an older copy, or files of it were lost; "+
-			"put the newest copy of the whole data directory back, or restore a backup", f.last, o.Least)
-	}
-	return f, nil
-}
-
-// verifyTables checks every block of every table against its checksum. Badger
-// can do so, too, but in goroutines of its own, where damage that breaks the
-// compression or an index is a panic that nobody can catch.
-func (f *found) verifyTables(dir string, opts badger.Options, keys *badger.KeyRegistry) error {
-	file, err := os.Open(filepath.Join(dir, manifestFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // a new database
-	}
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	manifest, end, err := badger.ReplayManifestFile(file, 0, opts)
-	if err != nil {
-		return fmt.Errorf("%s is damaged: %w: restore a backup", file.Name(), err)
-	}
-	if err := checkManifestTail(file.Name(), end); err != nil {
-		return err
-	}
-	// Encrypted tables can be read through a cache only.
-	indexes, err := ristretto.NewCache(&ristretto.Config[uint64, *fb.TableIndex]{NumCounters: 64, MaxCost: 32 << 20, BufferItems: 64})
-	if err != nil {
-		return err
-	}
-	defer indexes.Close()
-	var damage []error
-	for id, t := range manifest.Tables {
-		name := table.NewFilename(id, dir)
-		o := table.Options{Compression: t.Compression, BlockSize: opts.BlockSize, IndexCache: indexes}
-		if o.DataKey, err = keys.DataKey(t.KeyID); err == nil {
-			err = f.verifyTable(name, o)
-		}
-		if err != nil && len(damage) < maxProblems {
-			damage = append(damage, fmt.Errorf("table %s is damaged: %w: restore a backup", name, err))
-		}
-	}
-	return errors.Join(damage...)
-}
-
-// verifyTable checks one table. Badger panics on some damage.
-func (f *found) verifyTable(name string, opts table.Options) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = errors.New("it cannot be read")
-			if fault, ok := r.(runtime.Error); ok {
-				err = fmt.Errorf("it cannot be read (%w)", fault)
-			}
-		}
-	}()
-	file, err := z.OpenMmapFile(name, os.O_RDONLY, 0)
-	if err != nil {
-		return err
-	}
-	t, err := table.OpenTable(file, opts) // closes file if it fails
-	if err != nil {
-		return err
-	}
-	f.tables, f.bytes, f.tablesEnd = f.tables+1, f.bytes+t.Size(), max(f.tablesEnd, t.MaxVersion())
-	return errors.Join(t.VerifyChecksum(), t.Close(-1))
 }
 
 // badgerLog passes on what Badger logs. Its information is detail to us, and

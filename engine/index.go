@@ -2,8 +2,6 @@ package engine
 
 import (
 	"hash/maphash"
-	"strings"
-	"sync/atomic"
 
 	"github.com/tidwall/btree"
 )
@@ -16,15 +14,6 @@ type item struct {
 	fresh *cachedValue
 }
 
-// slot holds a key's record as long as the key lives, so that overwriting it
-// changes one pointer and not the tree.
-type slot struct {
-	path string
-	now  atomic.Pointer[record] // what readers see
-}
-
-func (s *slot) visible() item { return item{path: s.path, rec: s.now.Load()} }
-
 // places is an ordered tree whose copies share what is equal.
 type places = btree.BTreeG[*slot]
 
@@ -35,7 +24,7 @@ type snapshot struct{ tree *places }
 
 // Get returns the record at a path.
 func (s *snapshot) Get(path string) (item, bool) {
-	found, ok := s.tree.Get(&slot{path: path})
+	found, ok := s.tree.Get(slotFor(path))
 	if !ok {
 		return item{}, false
 	}
@@ -44,12 +33,12 @@ func (s *snapshot) Get(path string) (item, bool) {
 
 // Ascend calls fn in order from a path on, until it returns false.
 func (s *snapshot) Ascend(from string, fn func(item) bool) {
-	s.tree.Ascend(&slot{path: from}, func(p *slot) bool { return fn(p.visible()) })
+	s.tree.Ascend(slotFor(from), func(p *slot) bool { return fn(p.visible()) })
 }
 
 // Descend calls fn in reverse order from a path on, until it returns false.
 func (s *snapshot) Descend(from string, fn func(item) bool) {
-	s.tree.Descend(&slot{path: from}, func(p *slot) bool { return fn(p.visible()) })
+	s.tree.Descend(slotFor(from), func(p *slot) bool { return fn(p.visible()) })
 }
 
 // Scan calls fn for every record in order, until it returns false.
@@ -70,7 +59,7 @@ type index struct {
 	// tree costs two dozen cache misses, and most keys are written again.
 	recent []place
 	seed   maphash.Seed
-	probe  slot // to search with
+	probe  slotApart // to search with
 }
 
 // place is a key and its slot; nil: there is none.
@@ -85,12 +74,14 @@ const recentPlaces = 1 << 18
 func newIndex() *index {
 	// The tree holds nothing but pointers, and each commit copies the nodes that
 	// it changes: 512 bytes each.
-	tree := btree.NewBTreeGOptions(func(a, b *slot) bool { return a.path < b.path },
+	tree := btree.NewBTreeGOptions(func(a, b *slot) bool { return a.path() < b.path() },
 		btree.Options{NoLocks: true, Degree: 32})
-	return &index{
+	x := &index{
 		tree: tree, pending: make(map[*slot]item), sealed: make(map[*slot]item),
 		recent: make([]place, recentPlaces), seed: maphash.MakeSeed(),
 	}
+	x.probe.size = apart
+	return x
 }
 
 // find returns where a key stands.
@@ -98,8 +89,10 @@ func (x *index) find(path string) *place {
 	p := &x.recent[maphash.String(x.seed, path)%recentPlaces]
 	if p.path != path {
 		x.probe.path = path
-		p.path = path
-		p.slot, _ = x.tree.Get(&x.probe)
+		p.slot, _ = x.tree.Get(&x.probe.slot)
+		if p.path = path; p.slot != nil {
+			p.path = p.slot.path()
+		}
 	}
 	return p
 }
@@ -130,7 +123,8 @@ func (x *index) Set(i item) (before item, replaced bool) {
 	if replaced = p.slot != nil; replaced {
 		before = x.latest(p.slot)
 	} else {
-		p.slot = &slot{path: i.path}
+		p.slot = newSlot(i.path)
+		p.path = p.slot.path()
 		x.tree.Set(p.slot)
 	}
 	x.pending[p.slot] = i
@@ -151,15 +145,16 @@ func (x *index) Delete(path string) (before item, ok bool) {
 }
 
 // Load adds a record behind all others, visible at once: for opening a store.
-func (x *index) Load(i item) {
-	s := &slot{path: i.path}
-	s.now.Store(i.rec)
+func (x *index) Load(path []byte, rec *record) item {
+	s := newSlot(path)
+	s.now.Store(rec)
 	x.tree.Load(s)
+	return s.visible()
 }
 
 // Ascend calls fn in order from a path on, until it returns false.
 func (x *index) Ascend(from string, fn func(item) bool) {
-	x.tree.Ascend(&slot{path: from}, func(p *slot) bool { return fn(x.latest(p)) })
+	x.tree.Ascend(slotFor(from), func(p *slot) bool { return fn(x.latest(p)) })
 }
 
 // Len is the number of records.
@@ -171,21 +166,4 @@ func (x *index) seal() (*snapshot, map[*slot]item) {
 	clear(x.sealed)
 	x.sealed, x.pending = x.pending, x.sealed
 	return &snapshot{tree: x.tree.IsoCopy()}, x.sealed
-}
-
-// carver makes strings out of larger pieces of memory, which hold many of them
-// without a gap: where millions are loaded, a sixth of what they take. A piece
-// is free when all of its strings are.
-type carver struct{ piece strings.Builder }
-
-const carvedPiece = 16 << 10
-
-func (c *carver) string(b []byte) string {
-	if c.piece.Cap()-c.piece.Len() < len(b) {
-		c.piece = strings.Builder{}
-		c.piece.Grow(max(carvedPiece, len(b)))
-	}
-	start := c.piece.Len()
-	c.piece.Write(b)
-	return c.piece.String()[start:]
 }

@@ -92,9 +92,8 @@ func BenchmarkIndexMemory(b *testing.B) {
 			show(x)
 		},
 		"loaded": func(x *index) {
-			var paths carver
 			for i := range keys {
-				x.Load(item{path: paths.string(key(i)), rec: &record{revision: uint64(i)}})
+				x.Load(key(i), &record{revision: uint64(i)})
 			}
 		},
 	} {

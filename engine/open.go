@@ -159,20 +159,18 @@ func (s *store) load(b backend, stored meta) error {
 	v := b.View(b.Last())
 	defer v.Close()
 	now := s.clock.ms()
-	var paths carver
 	for _, prefix := range []string{kvPrefix, svcPrefix} {
 		err := v.Scan([]byte(prefix), func(key, value []byte) error {
 			rec, err := loadRecord(key, value, &stored, now)
 			if err != nil {
 				return err
 			}
-			path := paths.string(key)
-			m.index.Load(item{path: path, rec: rec})
-			m.timed(path, rec, nil)
+			i := m.index.Load(key, rec)
+			m.timed(i.path, rec, nil)
 			if rec.life != nil && rec.life.renewedMs.Load() != 0 {
-				m.beat(item{path: path, rec: rec}) // so that its grace is written
+				m.beat(i) // so that its grace is written
 			}
-			m.count(path, 1)
+			m.count(i.path, 1)
 			return nil
 		})
 		if err != nil {
