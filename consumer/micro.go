@@ -94,12 +94,16 @@ func newMicro(c *consumer) *micro {
 // version is what NATS services must have for one.
 var version = regexp.MustCompile(`^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$`)
 
-// semantic makes a semantic version of ours; a build without one is 0.0.0.
+// semantic makes a semantic version of ours; a build without one is 0.0.0, with
+// what it is called behind it where that may stand there.
 func semantic(v string) string {
-	if v = strings.TrimPrefix(v, "v"); version.MatchString(v) {
-		return v
+	const none = "0.0.0"
+	for _, is := range []string{strings.TrimPrefix(v, "v"), none + "+" + v} {
+		if version.MatchString(is) {
+			return is
+		}
 	}
-	return "0.0.0"
+	return none
 }
 
 // subscribe takes the questions to everyone, to all stores, and to this one. A

@@ -105,7 +105,7 @@ func TestMicroReplySubject(t *testing.T) {
 // A build without a version is still a valid service.
 func TestMicroVersion(t *testing.T) {
 	for version, want := range map[string]string{
-		"": "0.0.0", "development": "0.0.0", "v1.2": "0.0.0", "1.2.3-rc.1+abc": "1.2.3-rc.1+abc",
+		"": "0.0.0", "development": "0.0.0+development", "v1.2": "0.0.0+v1.2", "16fdfa2-dirty": "0.0.0+16fdfa2-dirty", "1.2.3-rc.1+abc": "1.2.3-rc.1+abc",
 		"v0.0.0-20260101000000-abcdef012345": "0.0.0-20260101000000-abcdef012345",
 	} {
 		_, r, nc := serveFake(t, func(o *consumer.Options) { o.Version = version })

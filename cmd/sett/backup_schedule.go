@@ -36,7 +36,8 @@ type backupFlags struct {
 
 func (f *backupFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.dir, "backup-dir", "", "write backups to `DIR` now and then")
-	fs.DurationVar(&f.every, "backup-every", time.Hour, "`DURATION` from one backup to the next")
+	f.every = time.Hour
+	addDuration(fs, "backup-every", "`DURATION` from one backup to the next", &f.every)
 	fs.IntVar(&f.keep, "backup-keep", 24, "keep the newest `N` backups of this store in it (0: all)")
 }
 

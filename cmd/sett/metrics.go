@@ -36,7 +36,7 @@ func (m *monitor) Describe(chan<- *prometheus.Desc) {}
 func (m *monitor) Collect(ch chan<- prometheus.Metric) {
 	e := exposition(ch)
 	e.gauge("sett_build_info", "Versions of this program and of what it is made of.", 1,
-		"version", versionName(), "goversion", runtime.Version(), "nats_server", server.VERSION)
+		"version", versionName(), "commit", build().Commit, "goversion", runtime.Version(), "nats_server", server.VERSION)
 	m.collectHealth(e)
 	m.collectRequests(e)
 	m.collectEngine(e)
