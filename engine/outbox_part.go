@@ -89,30 +89,39 @@ func (s *store) loadEvents(p *part) error {
 	if p.events != nil {
 		return nil
 	}
-	b := s.state.Load().backend
-	v := b.View(b.Last())
-	defer v.Close()
-	data, ok, err := v.Get(p.key(), nil)
-	if err == nil && !ok {
-		err = errors.New("it is missing")
-	}
-	var stored codec.Part
-	if err == nil {
-		stored, err = codec.ParsePart(p.key(), data)
-	}
-	var changes []codec.Change
-	if err == nil {
-		changes, err = storedChanges(b, &stored)
-	}
+	events, err := storedEvents(s.state.Load().backend, p.key())
 	if err != nil {
 		return fmt.Errorf("engine: outbox entry of revision %d: %w", p.first, err)
 	}
-	events := make([]codec.Event, len(changes))
-	for i := range changes {
-		events[i] = event(&changes[i], codec.Append(nil, stored.Encoding, &changes[i]))
-	}
 	p.events = events
 	return nil
+}
+
+// storedEvents makes the events of the part that is stored under key: byte for
+// byte those that were made when it was committed.
+func storedEvents(b backend, key []byte) ([]codec.Event, error) {
+	v := b.View(b.Last())
+	defer v.Close()
+	data, ok, err := v.Get(key, nil)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, errors.New("it is missing")
+	}
+	p, err := codec.ParsePart(key, data)
+	if err != nil {
+		return nil, err
+	}
+	changes, err := storedChanges(b, &p)
+	if err != nil {
+		return nil, err
+	}
+	events := make([]codec.Event, len(changes))
+	for i := range changes {
+		events[i] = event(&changes[i], codec.Append(nil, p.Encoding, &changes[i]))
+	}
+	return events, nil
 }
 
 // storedChanges gives the changes of a part, with the values that their commit
