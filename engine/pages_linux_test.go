@@ -36,15 +36,16 @@ func TestTablesLeaveTheMemory(t *testing.T) {
 
 // TestReleaseBesideCompaction gives pages back while tables come and go.
 func TestReleaseBesideCompaction(t *testing.T) {
-	b := openTestBadger(t, t.TempDir(), badgerOptions{MemTable: 8 << 20})
-	for ts := range uint64(300) {
+	b := openTestBadger(t, t.TempDir(), badgerOptions{MemTable: 8 << 20, NoSync: true})
+	const commits = 120
+	for ts := range uint64(commits) {
 		commitTo(t, b, ts+1, write{key: fmt.Append(nil, "k", ts%40), value: bytes.Repeat([]byte{byte(ts)}, 512<<10)})
 		b.releasePages()
 	}
 	for i := range 40 {
-		want := string(bytes.Repeat([]byte{byte(260 + i)}, 512<<10))
-		if got := viewGet(t, b, 300, fmt.Sprint("k", (260+i)%40)); got != want {
-			t.Errorf("k%d is damaged", (260+i)%40)
+		want := string(bytes.Repeat([]byte{byte(commits - 40 + i)}, 512<<10))
+		if got := viewGet(t, b, commits, fmt.Sprint("k", i)); got != want {
+			t.Errorf("k%d is damaged", i)
 		}
 	}
 }
@@ -81,7 +82,7 @@ func TestReleasedPagesLoseNothing(t *testing.T) {
 // TestHeldTablesStay: a compaction removes no table, and with it its map, while
 // it is held.
 func TestHeldTablesStay(t *testing.T) {
-	b := openTestBadger(t, t.TempDir(), badgerOptions{MemTable: 8 << 20})
+	b := openTestBadger(t, t.TempDir(), badgerOptions{MemTable: 8 << 20, NoSync: true})
 	ts := uint64(0)
 	fill := func(commits int) {
 		for range commits {
