@@ -651,6 +651,8 @@ func TestBadgerLogLevels(t *testing.T) {
 	log.Warningf("warning %d\n", 2)
 	log.Infof("information")
 	log.Debugf("debug")
+	log.Warningf("%s might be too small. Metrics: %s\n", "Block cache", "many")
+	log.Warningf("Cache life expectancy (in seconds): %+v\n", 2)
 	got := out.String()
 	if strings.Count(got, "\n") != 2 || !strings.Contains(got, `level=ERROR msg="badger: error 1"`) ||
 		!strings.Contains(got, `level=WARN msg="badger: warning 2"`) {

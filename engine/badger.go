@@ -422,9 +422,19 @@ func (v *badgerView) Close() {
 type badgerLog struct{ log *slog.Logger }
 
 func (l badgerLog) Errorf(format string, args ...any)   { l.logf(slog.LevelError, format, args) }
-func (l badgerLog) Warningf(format string, args ...any) { l.logf(slog.LevelWarn, format, args) }
+func (l badgerLog) Warningf(format string, args ...any) { l.logf(warning(format), format, args) }
 func (l badgerLog) Infof(format string, args ...any)    { l.logf(slog.LevelDebug, format, args) }
 func (l badgerLog) Debugf(string, ...any)               {}
+
+// warning is the level of a warning. Badger finds a cache too small each minute
+// where the index and the value cache answer what is read often, and it gets the
+// rest: that is as it should be.
+func warning(format string) slog.Level {
+	if strings.HasPrefix(format, "%s might be too small") || strings.HasPrefix(format, "Cache life expectancy") {
+		return slog.LevelDebug
+	}
+	return slog.LevelWarn
+}
 
 func (l badgerLog) logf(level slog.Level, format string, args []any) {
 	if ctx := context.Background(); l.log.Enabled(ctx, level) {
