@@ -36,7 +36,7 @@ func TestSoak(t *testing.T) {
 		t.Fatalf("%s is %q and must be a duration of at least %v", soakEnv, os.Getenv(soakEnv), soakLeast)
 	}
 	dir, http := t.TempDir(), freeAddress(t)
-	p := serve(t, "--http-listen", http, "--feed-max-bytes", "64MiB", "--backup-dir", filepath.Join(dir, "backups"),
+	p := serve(t, "--http-listen", http, "--feed-max-bytes", "128MiB", "--backup-dir", filepath.Join(dir, "backups"),
 		"--backup-every", (span / 8).String(), "--backup-keep", "3")
 	fillSoak(t, p)
 	watch := &soakWatch{t: t, process: p, http: http, begin: time.Now()}
