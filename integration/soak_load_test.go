@@ -280,13 +280,14 @@ func (l *soakLoad) follow(store *subjects.Client) error {
 	return nil
 }
 
-// consume reads the durable feed through one consumer, and leaves it for a
-// second each minute.
+// consume reads the changes of one group through a durable consumer, and leaves it
+// for a second each minute. All changes are more than one consumer takes.
 func (l *soakLoad) consume(store *subjects.Client) error {
 	ctx, cancel := context.WithTimeout(l.ctx, time.Minute)
 	defer cancel()
 	last := uint64(0)
-	err := store.Consume(ctx, subjects.ChangesOptions{Consumer: soakConsumer}, func(c *codec.Change) error {
+	options := subjects.ChangesOptions{Consumer: soakConsumer, Filter: subjects.KVChanged.Under("", "soak/00/")}
+	err := store.Consume(ctx, options, func(c *codec.Change) error {
 		if c.Revision <= last {
 			return fmt.Errorf("revision %d came behind %d", c.Revision, last)
 		}
