@@ -248,11 +248,12 @@ func TestOverwrittenValuesAreStillToldOf(t *testing.T) {
 				&codec.Set{Key: "b", Value: fmt.Append(nil, "deleted ", i)},
 				&codec.Delete{Key: "b"},
 				&codec.Set{Key: "c", Value: fmt.Append(nil, "touched ", i)},
+				&codec.Set{Key: "d", Value: []byte{}},
 			}})
 			h.do(&codec.Touch{Key: "c", TTLMs: millis(1_000_000)})
 		}
 		before := h.outboxAfter(0)
-		wantDense(t, before, 1, 5*rounds)
+		wantDense(t, before, 1, 6*rounds)
 		if b, ok := h.state.Load().backend.(*badgerBackend); ok {
 			if err := b.db.Flatten(1); err != nil {
 				t.Fatal(err)
