@@ -65,20 +65,20 @@ func untilMs(t testing.TB, ms int64) {
 func TestEndsAcrossKills(t *testing.T) {
 	b := startBroker(t)
 	p := join(t, b)
-	w := watch(t, connect(t, b.url))
 	nc := connect(t, b.url)
 	rounds := 6
 	if long {
 		rounds = 40
 	}
 	for round := range rounds {
-		for i := range 40 {
+		for i := range 39 {
 			must(t, nc, "kv.set", obj{"key": fmt.Sprint("k", i), "value": "1", "ttl_ms": 20 + (i*37+round*53)%400})
 		}
+		must(t, nc, "kv.set", `{"key":"touched","value":"1","ttl_ms":3600000}`)
 		for i := range 10 {
 			must(t, nc, "svc.register", obj{"name": "web", "id": fmt.Sprint(i), "note": fmt.Sprint(round), "ttl_ms": 50 + 20*i})
 		}
-		must(t, nc, "kv.touch", `{"key":"k39","ttl_ms":100}`)
+		must(t, nc, "kv.touch", `{"key":"touched","ttl_ms":100}`)
 		pause(t, time.Duration(round*31%200)*time.Millisecond)
 		p.kill()
 		p = launch(t, p.args...).mustBeReady()
@@ -90,8 +90,7 @@ func TestEndsAcrossKills(t *testing.T) {
 		}
 		return nil
 	})
-	w.upTo(set(t, nc, "mark", "1"))
-	events := w.checkOrder(rounds)
+	events := wholeStream(t, nc) // of what a process had in hand when it was killed, a plain subscriber may miss the last
 	sameState(t, fold(t, events), contents(t, nc, ""))
 	t.Logf("%d ends in %d events over %d kills", checkEnds(t, events), len(events), rounds)
 }
@@ -119,7 +118,7 @@ func checkEnds(t *testing.T, events []event) (ends int) {
 				t.Errorf("revision %d was there, and %s", before.revision, e.raw)
 			}
 			deadline := max(before.deadline, more.Instance.ExpiresAtMs)
-			if e.Key == "k39" { // its deadline was moved by a touch, which nobody announces
+			if e.Key == "touched" { // its deadline was moved by a touch, which nobody announces
 				deadline = 0
 			}
 			if e.TimeMs < deadline {
