@@ -69,6 +69,10 @@ func (m streamMeta) into(other map[string]string) map[string]string {
 	return all
 }
 
+func (m streamMeta) description() string {
+	return "every change of the sett store " + m.store + ": the message of revision N has sequence N"
+}
+
 // ingest is what a new stream's own subject begins with. Nobody can guess it:
 // JetStream answers on any reply subject that the user of a consumer names, with
 // a message that the stream would take in.
@@ -99,7 +103,7 @@ func (o *StreamOptions) config(p subjects.Prefix, ingest string, first uint64, m
 	}
 	return jetstream.StreamConfig{
 		Name:              p.Stream(),
-		Description:       "every change of the sett store " + meta.store + ": the message of revision N has sequence N",
+		Description:       meta.description(),
 		Subjects:          []string{ingest + ">"},
 		SubjectTransform:  &jetstream.SubjectTransformConfig{Source: ingest + ">", Destination: p.Wrap(">")},
 		FirstSeq:          first,
@@ -248,7 +252,7 @@ func (f *durableFeed) message(ctx context.Context, sequence uint64) ([]byte, err
 // note writes what the metadata should say.
 func (f *durableFeed) note(ctx context.Context, info *jetstream.StreamInfo, meta streamMeta) error {
 	config := info.Config
-	config.Metadata = meta.into(config.Metadata)
+	config.Metadata, config.Description = meta.into(config.Metadata), meta.description()
 	stream, err := f.js.UpdateStream(ctx, config)
 	if err != nil {
 		return fmt.Errorf("note epoch %d in the stream %s: %w", meta.epoch, config.Name, err)

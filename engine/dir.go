@@ -75,7 +75,8 @@ func freeSpace(dir string) (int64, error) {
 	if err := syscall.Statfs(dir, &stat); err != nil {
 		return 0, err
 	}
-	return int64(min(stat.Bavail, 1<<50/max(1, uint64(stat.Bsize)))) * int64(stat.Bsize), nil
+	size := max(1, int64(stat.Bsize)) // the types differ from system to system
+	return min(max(0, int64(stat.Bavail)), 1<<50/size) * size, nil
 }
 
 // filesNeeded is what a store opens at least: its logs and tables, and whoever is

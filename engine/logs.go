@@ -129,24 +129,11 @@ type logEntry struct {
 // entry reads what begins at a byte.
 func (r *logReader) entry(at int) (e logEntry, ok bool) {
 	rest := r.data[at:]
-	if len(rest) < 2 || rest[1] != 0 || rest[0]&^logDelete != logTxn && rest[0] != logFin {
+	head, klen, vlen := logSizes(rest)
+	if head == 0 {
 		return e, false
 	}
-	klen, n := binary.Uvarint(rest[2:])
-	if n <= 0 || klen <= 8 || klen > maxBackendKey+8 {
-		return e, false
-	}
-	head := 2 + n
-	vlen, n := binary.Uvarint(rest[head:])
-	if n <= 0 || vlen > maxLogValue {
-		return e, false
-	}
-	head += n
-	if head >= len(rest) || rest[head] != 0 { // no expiry
-		return e, false
-	}
-	head++
-	size := head + int(klen+vlen)
+	size := head + klen + vlen
 	if size+crc32.Size > len(rest) {
 		r.cut = true
 		return e, false
@@ -154,11 +141,51 @@ func (r *logReader) entry(at int) (e logEntry, ok bool) {
 	if crc32.Checksum(rest[:size], castagnoli) != binary.BigEndian.Uint32(rest[size:]) {
 		return e, false
 	}
-	key := r.decrypt(rest[head:head+int(klen)], at)
+	key := r.decrypt(rest[head:head+klen], at)
 	name := key[:klen-8]
 	e = logEntry{fin: rest[0] == logFin, commit: math.MaxUint64 - binary.BigEndian.Uint64(key[klen-8:]), end: at + size + crc32.Size}
 	e.known = !e.fin || string(name) == logFinKey
 	return e, true
+}
+
+// logSizes are those of an entry's parts, before its checksum; a head of 0
+// bytes: none begins here.
+func logSizes(rest []byte) (head, klen, vlen int) {
+	if len(rest) < 2 || rest[1] != 0 || rest[0]&^logDelete != logTxn && rest[0] != logFin {
+		return 0, 0, 0
+	}
+	key, n := binary.Uvarint(rest[2:])
+	if n <= 0 || key <= 8 || key > maxBackendKey+8 {
+		return 0, 0, 0
+	}
+	head = 2 + n
+	value, n := binary.Uvarint(rest[head:])
+	if n <= 0 || value > maxLogValue {
+		return 0, 0, 0
+	}
+	head += n
+	if head >= len(rest) || rest[head] != 0 { // no expiry
+		return 0, 0, 0
+	}
+	return head + 1, int(key), int(value)
+}
+
+// endOfLog is where the commits end that stand in a log from a byte on, which
+// has been written without a fault.
+func endOfLog(data []byte, from int) (end int, err error) {
+	end = from
+	for at := from; at < len(data) && data[at] != 0; {
+		head, klen, vlen := logSizes(data[at:])
+		size := head + klen + vlen + crc32.Size
+		if head == 0 || size > len(data)-at {
+			return 0, fmt.Errorf("what stands at byte %d is no entry", at)
+		}
+		fin := data[at] == logFin
+		if at += size; fin {
+			end = at
+		}
+	}
+	return end, nil
 }
 
 func (r *logReader) decrypt(key []byte, at int) []byte {

@@ -3,12 +3,14 @@ package engine
 import (
 	"bytes"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+	"unsafe"
 )
 
 const (
@@ -64,9 +66,8 @@ func (b *badgerBackend) releasePages() {
 		if err != nil {
 			return
 		}
-		maps, _ := os.ReadFile("/proc/self/maps")
-		for line := range strings.Lines(string(maps)) {
-			if m, ok := parseMapping(line); ok && m.shared && filepath.Dir(m.path) == dir && held[filepath.Base(m.path)] {
+		for m := range mappings() {
+			if m.shared && filepath.Dir(m.path) == dir && held[filepath.Base(m.path)] {
 				m.release()
 			}
 		}
@@ -80,22 +81,55 @@ type mapping struct {
 	path     string // of the file that it shows; "": of none
 }
 
+// mappings are those of this process.
+func mappings() iter.Seq[mapping] {
+	return func(yield func(mapping) bool) {
+		maps, _ := os.ReadFile("/proc/self/maps")
+		for line := range strings.Lines(string(maps)) {
+			if m, ok := parseMapping(line); ok && !yield(m) {
+				return
+			}
+		}
+	}
+}
+
 // release takes the pages of a shared map of a file out of the process.
 func (m mapping) release() {
 	_, _, _ = syscall.Syscall(syscall.SYS_MADVISE, m.from, m.to-m.from, syscall.MADV_DONTNEED)
+}
+
+// replace puts empty memory in the place of all but the first bytes, which are
+// whole pages. The file keeps what it has.
+func (m mapping) replace(but int) error {
+	_, _, errno := syscall.Syscall6(syscall.SYS_MMAP, m.from+uintptr(but), m.to-m.from-uintptr(but),
+		syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON|syscall.MAP_FIXED, ^uintptr(0), 0)
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// bytes is the memory itself: valid as long as it is mapped.
+func (m mapping) bytes() []byte {
+	at := *(*unsafe.Pointer)(unsafe.Pointer(&m.from)) // which is none of Go's
+	return unsafe.Slice((*byte)(at), m.to-m.from)
 }
 
 // parseMapping reads the line of a mapping in /proc/self/maps:
 //
 //	7f5c1ad26000-7f5c1ed2e000 rw-s 00000000 fe:00 247278    /path of the file
 func parseMapping(line string) (m mapping, ok bool) {
-	var perms string
-	if n, _ := fmt.Sscanf(line, "%x-%x %s", &m.from, &m.to, &perms); n < 3 {
+	from, rest, _ := strings.Cut(line, "-")
+	to, rest, _ := strings.Cut(rest, " ")
+	perms, rest, _ := strings.Cut(rest, " ")
+	begin, err := strconv.ParseUint(from, 16, 64)
+	end, endErr := strconv.ParseUint(to, 16, 64)
+	if err != nil || endErr != nil || perms == "" {
 		return m, false
 	}
-	m.shared = strings.HasSuffix(perms, "s")
-	if at := strings.IndexByte(line, '/'); at >= 0 {
-		m.path = strings.TrimSuffix(line[at:], "\n")
+	m = mapping{from: uintptr(begin), to: uintptr(end), shared: strings.HasSuffix(perms, "s")}
+	if at := strings.IndexByte(rest, '/'); at >= 0 {
+		m.path = strings.TrimSuffix(rest[at:], "\n")
 	}
 	return m, true
 }

@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"bytes"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -29,6 +31,63 @@ func TestTheLogThatIsSynced(t *testing.T) {
 			t.Fatalf("commit %d synced %s, Badger writes %s", ts, b.wal.file.Name(), last)
 		}
 		files[b.wal.file.Name()] = true
+	}
+}
+
+// TestTheLogIsInTheFile: after each commit the file has all of it, though Badger
+// writes elsewhere: in one log and over many, with a key and without.
+func TestTheLogIsInTheFile(t *testing.T) {
+	for name, key := range map[string][]byte{"plain": nil, "encrypted": bytes.Repeat([]byte{7}, 32)} {
+		t.Run(name, func(t *testing.T) {
+			dir, ts := t.TempDir(), uint64(0)
+			for range 2 { // opened twice
+				b := openTestBadger(t, dir, badgerOptions{MemTable: 8 << 20, Key: key})
+				logs := map[int]bool{}
+				for len(logs) < 3 {
+					ts++
+					commitTo(t, b, ts, write{key: fmt.Append(nil, "k", ts), value: bytes.Repeat([]byte{byte(ts)}, int(ts%40)<<14)}, write{key: []byte("gone"), delete: true})
+					if b.wal.data == nil {
+						t.Fatal("Badger still writes through the map")
+					}
+					logs[b.wal.id] = true
+					wantInFile(t, b)
+				}
+				if err := b.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// wantInFile checks that the present log's file has what Badger has written.
+func wantInFile(t *testing.T, b *badgerBackend) {
+	t.Helper()
+	want, err := endOfLog(b.wal.data, logHeader)
+	if err != nil || want == logHeader {
+		t.Fatalf("Badger's log ends at byte %d: %v", want, err)
+	}
+	data := make([]byte, want+1)
+	if _, err := b.wal.file.ReadAt(data, 0); err != nil {
+		t.Fatal(err)
+	}
+	if end, err := endOfLog(data, logHeader); err != nil || !bytes.Equal(data[:end], b.wal.data[:want]) {
+		t.Fatalf("after commit %d the file has %d bytes of %d: %v", b.Last(), end, want, err)
+	}
+}
+
+// TestTheLogThatDoesNotGrow: a commit that cannot be found in the log is not
+// said to be durable.
+func TestTheLogThatDoesNotGrow(t *testing.T) {
+	b := openTestBadger(t, t.TempDir(), badgerOptions{})
+	commitTo(t, b, 1, write{key: []byte("k"), value: []byte("v")})
+	if err := b.wal.sync(); err == nil || !strings.Contains(err.Error(), "nothing of the commit") {
+		t.Errorf("a sync without a commit: %v", err)
+	}
+	for _, b := range [][]byte{{logTxn, 0, 200, 200, 200}, {1}, {logFin, 0, 20, 200, 1, 0, 1}} {
+		if end, err := endOfLog(b, 0); err == nil {
+			t.Errorf("%v is taken for a log up to %d", b, end)
+		}
 	}
 }
 

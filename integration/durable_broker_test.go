@@ -193,11 +193,7 @@ func TestLeaderChanges(t *testing.T) {
 
 func streamLeader(t testing.TB, nc *nats.Conn) string {
 	t.Helper()
-	stream, err := jetStream(t, nc).Stream(t.Context(), feedStream)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return stream.CachedInfo().Cluster.Leader
+	return streamInfo(t, nc).Cluster.Leader
 }
 
 // TestOlderServers: 2.10 and 2.11 know no fast ingest, and 2.12 refuses it.

@@ -28,11 +28,17 @@ func jetStream(t testing.TB, nc *nats.Conn) jetstream.JetStream {
 // streamState is what the broker says of the feed's stream.
 func streamState(t testing.TB, nc *nats.Conn) jetstream.StreamState {
 	t.Helper()
+	return streamInfo(t, nc).State
+}
+
+// streamInfo is what the broker says of the feed's stream.
+func streamInfo(t testing.TB, nc *nats.Conn) *jetstream.StreamInfo {
+	t.Helper()
 	stream, err := jetStream(t, nc).Stream(t.Context(), feedStream)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return stream.CachedInfo().State
+	return stream.CachedInfo()
 }
 
 // readStream reads every message of the feed's stream from a sequence on, and

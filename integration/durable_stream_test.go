@@ -270,6 +270,9 @@ func TestStreamOfAnother(t *testing.T) {
 			if failed := strings.Count(adopter.logged(), "trying again"); failed > 0 {
 				t.Errorf("taking over took %d attempts more:\n%s", failed, adopter.logged())
 			}
+			if text := streamInfo(t, nc).Config.Description; !strings.Contains(text, otherID) {
+				t.Errorf("the stream that was taken over is described as %q", text)
+			}
 			adopter.stop()
 			launch(t, args...).mustBeReady() // it is its own now
 		})
