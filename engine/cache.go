@@ -29,10 +29,11 @@ type cache struct {
 	max  int64
 	ring atomic.Pointer[ring]
 
-	mu   sync.Mutex
-	size int64
-	n    int // values in the ring, at its front
-	hand int
+	mu    sync.Mutex
+	size  int64
+	n     int     // places in use at the front of the ring, and
+	holes []int32 // those of them that are free
+	hand  int
 }
 
 type ring []atomic.Pointer[cachedValue]
@@ -60,10 +61,15 @@ func (c *cache) add(v *cachedValue) {
 	if v.rec.cached.Load() != notCached {
 		return
 	}
-	c.put(c.n, v)
-	c.n++
+	at := c.n
+	if last := len(c.holes) - 1; last >= 0 {
+		at, c.holes = int(c.holes[last]), c.holes[:last]
+	} else {
+		c.n++
+	}
+	c.put(at, v)
 	c.size += int64(len(v.bytes)) + cacheOverhead
-	for c.size > c.max && c.n > 0 {
+	for c.size > max(c.max, 0) {
 		c.evictOne()
 	}
 }
@@ -105,24 +111,24 @@ func (c *cache) drop(r *record) {
 func (c *cache) clear() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for c.n > 0 {
-		r := c.at(c.n - 1).rec
-		c.remove(c.n - 1)
-		r.cached.Store(gone)
+	for i := range c.n {
+		if v := c.at(i); v != nil {
+			v.rec.cached.Store(gone)
+		}
 	}
 	c.ring.Store(nil)
-	c.hand = 0
+	c.size, c.n, c.holes, c.hand = 0, 0, nil, 0
 }
 
 func (c *cache) at(i int) *cachedValue { return (*c.ring.Load())[i].Load() }
 
-// evictOne moves the hand on until it has dropped a value.
+// evictOne moves the hand on until it has dropped a value, of which there is one.
 func (c *cache) evictOne() {
 	for {
 		if c.hand >= c.n {
 			c.hand = 0
 		}
-		if !c.at(c.hand).used.Swap(false) {
+		if v := c.at(c.hand); v != nil && !v.used.Swap(false) {
 			c.remove(c.hand)
 			return
 		}
@@ -130,12 +136,11 @@ func (c *cache) evictOne() {
 	}
 }
 
-// remove takes a value out and puts the last one into its place.
+// remove takes a value out. The next one gets its place.
 func (c *cache) remove(at int) {
-	v, last := c.at(at), c.at(c.n-1)
+	v := c.at(at)
 	c.size -= int64(len(v.bytes)) + cacheOverhead
-	c.n--
-	c.put(at, last)
-	(*c.ring.Load())[c.n].Store(nil)
+	(*c.ring.Load())[at].Store(nil)
+	c.holes = append(c.holes, int32(at))
 	v.rec.cached.Store(notCached)
 }

@@ -268,9 +268,26 @@ func (c *checker) cache() {
 	k := &c.s.cache
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	var size int64
+	var (
+		size   int64
+		values int
+		holes  = map[int]bool{}
+	)
+	for _, at := range k.holes {
+		holes[int(at)] = true
+	}
+	if len(holes) != len(k.holes) {
+		c.fail("the cache counts a free place twice: %v", k.holes)
+	}
 	for i := range k.n {
 		v := k.at(i)
+		if (v == nil) != holes[i] {
+			c.fail("place %d of the cache: free is %v, and counted as such %v", i, v == nil, holes[i])
+		}
+		if v == nil {
+			continue
+		}
+		values++
 		size += int64(v.rec.size) + cacheOverhead
 		if int(v.rec.cached.Load()) != i+1 || int(v.rec.size) != len(v.bytes) {
 			c.fail("place %d of the cache holds %d bytes of a record of place %d and %d bytes", i, len(v.bytes), v.rec.cached.Load()-1, v.rec.size)
@@ -293,7 +310,7 @@ func (c *checker) cache() {
 		}
 		return true
 	})
-	if held != k.n {
-		c.fail("records hold %d values, the cache counts %d", held, k.n)
+	if held != values {
+		c.fail("records hold %d values, the cache %d", held, values)
 	}
 }

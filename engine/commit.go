@@ -65,14 +65,14 @@ func (s *store) publish(w *work, b backend) {
 	}
 	before := s.state.Swap(next)
 	s.published.Add(1)
-	for _, i := range w.shown {
-		if i.fresh != nil {
-			s.cache.add(i.fresh)
-		}
-	}
 	for _, rec := range w.stale {
 		s.cache.drop(rec)
 		s.deadlines.drop(rec, next.index)
+	}
+	for _, i := range w.shown { // into the places that became free
+		if i.fresh != nil {
+			s.cache.add(i.fresh)
+		}
 	}
 	for _, rec := range w.lives {
 		s.deadlines.schedule(rec)

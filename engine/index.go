@@ -57,19 +57,20 @@ type index struct {
 	sealed  map[*slot]item // and by the one before, which may not be visible yet
 	// recent remembers where keys stand, by their hash: finding a key in the
 	// tree costs two dozen cache misses, and most keys are written again.
-	recent []place
+	recent [][2]place
 	seed   maphash.Seed
 	probe  slotApart // to search with
 }
 
-// place is a key and its slot; nil: there is none.
+// place is a key and its slot; nil: there is none. Two of them are a cache line.
 type place struct {
 	path string
 	slot *slot
+	hash uint64 // of the path: to look at another's would be one cache miss more
 }
 
-// recentPlaces is the number of places remembered, 24 bytes each.
-const recentPlaces = 1 << 18
+// recentPlaces is the number of pairs of places remembered, 64 bytes each.
+const recentPlaces = 1 << 17
 
 func newIndex() *index {
 	// The tree holds nothing but pointers, and each commit copies the nodes that
@@ -78,7 +79,7 @@ func newIndex() *index {
 		btree.Options{NoLocks: true, Degree: 32})
 	x := &index{
 		tree: tree, pending: make(map[*slot]item), sealed: make(map[*slot]item),
-		recent: make([]place, recentPlaces), seed: maphash.MakeSeed(),
+		recent: make([][2]place, recentPlaces), seed: maphash.MakeSeed(),
 	}
 	x.probe.size = apart
 	return x
@@ -86,15 +87,21 @@ func newIndex() *index {
 
 // find returns where a key stands.
 func (x *index) find(path string) *place {
-	p := &x.recent[maphash.String(x.seed, path)%recentPlaces]
-	if p.path != path {
-		x.probe.path = path
-		p.slot, _ = x.tree.Get(&x.probe.slot)
-		if p.path = path; p.slot != nil {
-			p.path = p.slot.path()
+	hash := maphash.String(x.seed, path)
+	pair := &x.recent[hash%recentPlaces]
+	for i := range pair {
+		if p := &pair[i]; p.hash == hash && p.path == path {
+			return p
 		}
 	}
-	return p
+	x.probe.path = path
+	found, _ := x.tree.Get(&x.probe.slot)
+	if found != nil {
+		path = found.path()
+	}
+	pair[1] = pair[0]
+	pair[0] = place{path: path, slot: found, hash: hash}
+	return &pair[0]
 }
 
 // latest is what the writer has put into a slot last.
