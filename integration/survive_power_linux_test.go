@@ -14,12 +14,14 @@ import (
 )
 
 // powerDisk is the size of the disk that loses its power.
-const powerDisk = 448 << 20
+const powerDisk = 832 << 20
 
-// powerFlags are those of a store on it.
+// powerFlags are those of a store on it. The feed holds more than is written
+// between two syncs of the broker: else a cut could leave it nothing, and a new
+// epoch would have to begin.
 func powerFlags(d *disk, more ...string) []string {
 	return append([]string{"--listen", "127.0.0.1:0", "--data-dir", filepath.Join(d.dir, "data"),
-		"--feed", "durable", "--feed-max-bytes", "96MiB", "--disk-reserve", "16MiB"}, more...)
+		"--feed", "durable", "--feed-max-bytes", "256MiB", "--disk-reserve", "16MiB"}, more...)
 }
 
 // TestSurvivePowerCut takes the power away while 64 clients write, from the store,
