@@ -22,9 +22,10 @@ const ownSync = true
 // last one is written, and a commit lies in one file whole. Badger writes it
 // through a shared memory map. To sync that, the kernel has to protect the pages
 // against writing, interrupt the other processors for it, and take a fault at the
-// next write: 4 % of the processor time of a kv.set. And a full disk is a fault
-// that ends the process. So plain memory takes the map's place, and what Badger
-// leaves there is written to the file. Only the writer uses it.
+// next write: 4 % of the server's processor time of a kv.set. And a full disk is
+// a fault that ends the process. So plain memory takes the map's place behind a
+// log's first commit, and what Badger leaves there is written to the file. Only
+// the writer uses it.
 type wal struct {
 	dir  string
 	room int64 // that a file takes
