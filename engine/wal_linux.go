@@ -33,7 +33,14 @@ type wal struct {
 	file *os.File // of that number
 	data []byte   // Badger's memory of the file; nil: it is still the file's
 	end  int      // of what the file has of it
+	zero int      // the end of the zeros behind that
 }
+
+// zeros are written ahead of the commits. A file system takes a note in its
+// journal when a block is written for the first time, and a sync waits for that
+// note too, and for what others have written meanwhile: with it, a sync takes
+// half as long again. Over zeros, there is none but each quarter of a megabyte.
+var zeros [256 << 10]byte
 
 // sync makes the last commit durable. It lies in the newest file: Badger looks
 // before a commit whether the memtable is full, and the map of one that was may
@@ -71,8 +78,20 @@ func (w *wal) flush() error {
 			return err
 		}
 		w.end = end
+		w.writeAhead()
 	}
 	return syscall.Fdatasync(int(w.file.Fd()))
+}
+
+// writeAhead writes zeros where the next commits will stand. A disk that has no
+// room for them is found full by the commits.
+func (w *wal) writeAhead() {
+	if w.end < w.zero {
+		return
+	}
+	ahead := min(len(zeros), len(w.data)-w.end)
+	_, _ = w.file.WriteAt(zeros[:ahead], int64(w.end))
+	w.zero = w.end + ahead
 }
 
 // begin goes on with a file that Badger has begun, with a commit or without.
@@ -100,7 +119,7 @@ func (w *wal) takeOver() {
 		end, err := endOfLog(data, logHeader)
 		free := (end/os.Getpagesize() + 1) * os.Getpagesize()
 		if err == nil && free < len(data) && m.replace(free) == nil {
-			w.data, w.end = data, logHeader
+			w.data, w.end, w.zero = data, logHeader, 0
 		}
 		return
 	}
