@@ -13,7 +13,7 @@ SOAK ?= 20m
 # A mirror of https://vuln.go.dev, or a copy of it (file:///...), where that can't be reached.
 VULNDB ?= https://vuln.go.dev
 
-.PHONY: help build test race long survive soak fuzz lint vuln bench bench-full golden clean
+.PHONY: help build test race long survive soak fuzz lint vuln bench bench-full profile golden clean
 
 help: ## print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -23,10 +23,10 @@ build: ## build ./sett
 
 test: ## vet, then every test with the race detector (where there is a C compiler)
 	$(GO) vet ./...
-	$(GO) test $(RACE) -timeout 15m ./...
+	$(GO) test $(RACE) -pgo=off -timeout 15m ./...
 
 race: ## every test with the race detector, or fail
-	$(GO) test -race -timeout 15m ./...
+	$(GO) test -race -pgo=off -timeout 15m ./...
 
 long: ## the tests that take long: more kills, more random commands
 	SETT_LONG=1 $(GO) test $(RACE) -timeout 60m ./...
@@ -56,6 +56,12 @@ bench: ## sett beside echo, JetStream KV, and etcd and Redis where they are on t
 
 bench-full: ## the same, every row and longer
 	$(GO) run ./integration/bench --full
+
+profile: ## measure anew which code is hot, for the compiler: cmd/sett/default.pgo
+	@dir=$$(mktemp -d) && trap "rm -rf $$dir" EXIT && \
+	$(GO) build -trimpath -o $$dir/sett ./cmd/sett && \
+	SETT_CPU_PROFILE=$$dir $(GO) run ./integration/bench --sett $$dir/sett --rows sett-durable,sett-live --scenario set,get,batch,list --rounds 1 --seconds 4 && \
+	$(GO) tool pprof -proto $$dir/*.pprof > cmd/sett/default.pgo
 
 golden: ## write the golden files and the README's contract table anew
 	$(GO) test ./codec ./subjects ./engine ./integration -run 'Contract|Golden|Scripts|Format|README' -count 1 -update

@@ -36,10 +36,10 @@ type wal struct {
 	zero int      // the end of the zeros behind that
 }
 
-// zeros are written ahead of the commits. A file system takes a note in its
-// journal when a block is written for the first time, and a sync waits for that
-// note too, and for what others have written meanwhile: with it, a sync takes
-// half as long again. Over zeros, there is none but each quarter of a megabyte.
+// zeros are written ahead of the commits. Where a block is written for the first
+// time the file system notes that, and a sync has to bring the note to the disk,
+// too, and in a journal all that others have noted: it takes half as long again.
+// Over zeros there is nothing to note but each quarter of a megabyte.
 var zeros [256 << 10]byte
 
 // sync makes the last commit durable. It lies in the newest file: Badger looks

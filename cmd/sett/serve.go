@@ -29,7 +29,7 @@ type serveFlags struct {
 	backup                                   backupFlags
 	crypt                                    cryptFlags
 	prefix, logLevel, logFormat              string
-	httpListen                               string
+	httpListen, cpuProfile                   string
 	discover                                 bool
 }
 
@@ -80,6 +80,7 @@ func (f *serveFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.connect.server, "nats-url", "", "join the NATS servers at these `URL`s instead of running one")
 	fs.StringVar(&f.httpListen, "http-listen", "", "`HOST:PORT` for metrics and health, without authentication: /metrics, /readyz, /livez, /sd/prometheus (default: none)")
 	fs.BoolVar(&f.discover, "discover-services", false, "register the NATS services (nats micro) of the account by themselves")
+	fs.StringVar(&f.cpuProfile, "cpu-profile", "", "write a profile of the processor's time, from start to stop, into this `DIR` (default: none)")
 	fs.StringVar(&f.logLevel, "log-level", "info", "`LEVEL`: debug, info, warn or error")
 	fs.StringVar(&f.logFormat, "log-format", "auto", "`FORMAT`: auto (text on a terminal, else json), text or json")
 	fs.VisitAll(func(flag *pflag.Flag) { fromEnv(fs, flag.Name, settEnv(flag.Name)) })
@@ -134,6 +135,11 @@ func (a *app) serve(ctx context.Context, f *serveFlags) error {
 	}
 	privateFiles()
 	defer tuneMemory()()
+	endProfile, err := startProfile(f.cpuProfile)
+	if err != nil {
+		return err
+	}
+	defer endProfile()
 	shown := &monitor{flags: f}
 	web, err := startHTTP(f.httpListen, shown, log)
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"compress/gzip"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -8,6 +9,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"os"
@@ -88,6 +90,33 @@ func TestServeJoins(t *testing.T) {
 	}
 }
 
+// A profile is whole when the store has stopped.
+func TestServeProfile(t *testing.T) {
+	dir := t.TempDir()
+	p := start(t, "serve", "--engine", "memory", "--listen", "127.0.0.1:0", "--cpu-profile", dir)
+	p.ready()
+	p.stop()
+	if code := p.end(); code != 0 {
+		t.Fatalf("status %d: %s", code, p.stderr)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "sett-*.pprof"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%q, %v", files, err)
+	}
+	file, err := os.Open(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	unzip, err := gzip.NewReader(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := io.Copy(io.Discard, unzip); n == 0 || err != nil {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+}
+
 func TestServeRefuses(t *testing.T) {
 	store, plain := serveMemory(t), plainBroker(t)
 	other, err := net.Listen("tcp", "127.0.0.1:0")
@@ -115,6 +144,7 @@ func TestServeRefuses(t *testing.T) {
 		{args: "serve --log-format xml", code: 2, stderr: "~--log-format"},
 		{args: "serve --subject-prefix _x", code: 2, stderr: "~--subject-prefix"},
 		{args: "serve --nats-config /no/such/file", code: 1, stderr: "~--nats-config"},
+		{args: "serve --cpu-profile /no/such/dir", code: 1, stderr: "~--cpu-profile"},
 		{args: "serve x", code: 2, stderr: "~no arguments"},
 	} {
 		s.args += " --data-dir " + dir
