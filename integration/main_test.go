@@ -55,9 +55,9 @@ var (
 
 func build(name string, race bool) (string, error) {
 	path := filepath.Join(work, name, "sett")
-	args := []string{"build", "-o", path}
+	args := []string{"build", "-pgo=off", "-o", path} // as the tests are built: each package once
 	if race {
-		args = append(args, "-race", "-pgo=off") // as the tests are built: each package once
+		args = append(args, "-race")
 	}
 	cmd := exec.Command("go", append(args, "./cmd/sett")...)
 	cmd.Dir = ".."
