@@ -119,3 +119,24 @@ func TestTheLogHasRoom(t *testing.T) {
 	}
 	mustHaveRoom()
 }
+
+// TestZerosStandAheadOfTheLog: the blocks behind a commit are written already, so
+// that the next sync has nothing to note of them.
+func TestZerosStandAheadOfTheLog(t *testing.T) {
+	b := openTestBadger(t, t.TempDir(), badgerOptions{MemTable: 8 << 20})
+	defer b.Close()
+	const seekData = 3 // SEEK_DATA passes over room that is only taken
+	for ts := range uint64(300) {
+		commitTo(t, b, ts+1, write{key: fmt.Append(nil, "k", ts), value: make([]byte, 4<<10)})
+		if b.wal.data == nil {
+			t.Skip("the log is written by way of Badger's map")
+		}
+		if ts == 0 {
+			continue // Badger's map has it
+		}
+		last := int64(b.wal.zero) - 1
+		if at, err := b.wal.file.Seek(last, seekData); err != nil || at != last || last < int64(b.wal.end) {
+			t.Fatalf("commit %d ends at %d, zeros are said to end at %d, and data begin at %d (%v)", ts+1, b.wal.end, last, at, err)
+		}
+	}
+}
