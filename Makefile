@@ -21,6 +21,7 @@ help: ## print the targets
 build: ## build ./sett
 	$(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.commitTime=$(COMMIT_TIME)" -o sett ./cmd/sett
 
+# -pgo=off: with the profile of cmd/sett each package would be compiled twice.
 test: ## vet, then every test with the race detector (where there is a C compiler)
 	$(GO) vet ./...
 	$(GO) test $(RACE) -pgo=off -timeout 15m ./...
