@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"runtime"
 
 	"github.com/settkv/sett/codec"
 )
@@ -33,6 +34,7 @@ type group struct {
 	answers  []answer
 	position codec.Position
 	err      error // the commit failed: whoever waits is told so
+	offered  bool  // others were let in before it goes
 }
 
 // answer is the outcome of one request.
@@ -116,6 +118,14 @@ func (s *store) await(g **group) (requests []*Request, ok bool) {
 	for *g != nil {
 		select {
 		case <-s.free:
+			if !(*g).offered {
+				(*g).offered = true
+				runtime.Gosched() // who is about to bring a command does so now
+				if requests, ok = s.queue.poll(); len(requests) > 0 {
+					s.free <- struct{}{}
+					return requests, ok
+				}
+			}
 			s.hand(g)
 		case <-s.queue.wake:
 			if requests, ok = s.queue.poll(); len(requests) > 0 {
