@@ -318,10 +318,9 @@ func storeOnly(prefix subjects.Prefix) []string {
 	return list
 }
 
-// options are those of the store's own connections. They go over loopback: in
-// the process they would be slower under load, so that is only for a broker
-// that speaks nothing but TLS.
+// options are those of the store's own connections, which stay in the process.
 func (b *broker) options() (opts []nats.Option) {
+	opts = append(opts, nats.InProcessServer(inProcess{b.server}))
 	if b.key != nil {
 		public, err := b.key.PublicKey()
 		if err != nil {
@@ -330,7 +329,7 @@ func (b *broker) options() (opts []nats.Option) {
 		opts = append(opts, nats.Nkey(public, b.key.Sign))
 	}
 	if b.opts.TLSConfig != nil {
-		opts = append(opts, nats.InProcessServer(b.server), func(o *nats.Options) error {
+		opts = append(opts, func(o *nats.Options) error {
 			o.Servers = []string{"nats://in-process"} // without tls: in the URL
 			return nil
 		})
