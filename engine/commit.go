@@ -94,6 +94,12 @@ func (s *store) finish() {
 				a.done(a.outcome(g))
 			}
 		}
+		clear(g.answers)
+		*g = group{answers: g.answers[:0]}
+		select {
+		case s.groups <- g:
+		default:
+		}
 	}
 }
 

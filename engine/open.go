@@ -19,8 +19,8 @@ func Open(o Options) (Engine, error) {
 	}
 	s := &store{
 		options: o, log: o.log(), stats: o.stats(), outbox: newOutbox(o.outboxMax(), o.outboxKeep()), deadlines: newDeadlines(),
-		applied: make(chan *group, 1), works: make(chan *work, 2), free: make(chan struct{}, 1),
-		finished: make(chan *group, 1), stop: make(chan struct{}), done: make(chan struct{}),
+		applied: make(chan *group, 1), works: make(chan *work, 2), groups: make(chan *group, 4),
+		free: make(chan struct{}, 1), finished: make(chan *group, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	s.cache.max = o.cacheBytes()
 	s.held.Store(o.Hold)

@@ -42,6 +42,7 @@ type store struct {
 
 	applied   chan *group   // from the writer to the committer
 	works     chan *work    // to be filled again
+	groups    chan *group   // the same
 	free      chan struct{} // holds a value while the committer has nothing to do
 	finished  chan *group   // from the committer to the finisher
 	stop      chan struct{} // closed for the expirer and the collector

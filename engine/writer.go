@@ -140,7 +140,12 @@ func (s *store) await(g **group) (requests []*Request, ok bool) {
 // of it.
 func (s *store) newGroup() *group {
 	s.turn.RLock()
-	g := &group{answers: make([]answer, 0, 128)}
+	var g *group
+	select {
+	case g = <-s.groups:
+	default:
+		g = new(group)
+	}
 	select {
 	case g.work = <-s.works:
 	default:
