@@ -3,12 +3,15 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // ownSync says that commits are synced by [wal], and not by Badger.
@@ -25,22 +28,37 @@ const ownSync = true
 // next write: 4 % of the server's processor time of a kv.set. And a full disk is
 // a fault that ends the process. So plain memory takes the map's place behind a
 // log's first commit, and what Badger leaves there is written to the file. Only
-// the writer uses it.
+// the committer uses it.
 type wal struct {
-	dir  string
-	room int64 // that a file takes
-	id   int
-	file *os.File // of that number
-	data []byte   // Badger's memory of the file; nil: it is still the file's
-	end  int      // of what the file has of it
-	zero int      // the end of the zeros behind that
+	dir     string
+	room    int64 // that a file takes
+	through bool  // the page cache: the file system has no other way
+	id      int
+	file    *os.File // of that number
+	data    []byte   // Badger's memory of the file; nil: it is still the file's
+	own     int      // where plain memory begins in it
+	end     int      // of what the file has of it
+	zero    int      // the end of the zeros behind that
+	direct  bool     // the file is written past the page cache
 }
+
+// block is what a file is written in past the page cache, from memory that
+// begins at one.
+const block = 4 << 10
+
+func blocksUpTo(end int) int { return (end + block - 1) &^ (block - 1) }
 
 // zeros are written ahead of the commits. Where a block is written for the first
 // time the file system notes that, and a sync has to bring the note to the disk,
 // too, and in a journal all that others have noted: it takes half as long again.
 // Over zeros there is nothing to note but each quarter of a megabyte.
-var zeros [256 << 10]byte
+var zeros = blocks(256 << 10)
+
+// blocks is memory that begins at a block.
+func blocks(size int) []byte {
+	b := make([]byte, size+block)
+	return b[-uintptr(unsafe.Pointer(&b[0]))%block:][:size]
+}
 
 // sync makes the last commit durable. It lies in the newest file: Badger looks
 // before a commit whether the memtable is full, and the map of one that was may
@@ -66,21 +84,67 @@ func (w *wal) sync() error {
 
 // flush brings to the disk what Badger has written of the present file.
 func (w *wal) flush() error {
-	if w.data != nil {
-		end, err := endOfLog(w.data, w.end)
-		if err == nil && end == w.end {
-			err = errors.New("it has nothing of the commit")
-		}
-		if err != nil {
-			return err
-		}
-		if _, err := w.file.WriteAt(w.data[w.end:end], int64(w.end)); err != nil {
-			return err
-		}
-		w.end = end
-		w.writeAhead()
+	fd := int(w.file.Fd())
+	if w.data == nil {
+		return unix.Fdatasync(fd)
 	}
-	return syscall.Fdatasync(int(w.file.Fd()))
+	begin := w.end
+	end, err := endOfLog(w.data, begin)
+	if err == nil && end == begin {
+		err = errors.New("it has nothing of the commit")
+	}
+	if err != nil {
+		return err
+	}
+	w.end = end
+	w.passCache(begin)
+	w.writeAhead()
+	if w.direct {
+		err := w.writeBlocks(fd, begin)
+		if !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.EOPNOTSUPP) {
+			return err
+		}
+		w.through = true
+		if err := w.setDirect(false); err != nil {
+			return err
+		}
+	}
+	if _, err := w.file.WriteAt(w.data[begin:end], int64(begin)); err != nil {
+		return err
+	}
+	return unix.Fdatasync(fd)
+}
+
+// passCache lets what begins here, and all that follows, be written past the
+// page cache, where the file system can: there it would only be copied, and its
+// pages looked up to be written. It takes plain memory: the pages before are the
+// page cache itself.
+func (w *wal) passCache(begin int) {
+	if !w.direct && !w.through && begin >= w.own {
+		w.through = w.setDirect(true) != nil
+	}
+}
+
+func (w *wal) setDirect(on bool) error {
+	flags := 0
+	if on {
+		flags = unix.O_DIRECT
+	}
+	_, err := unix.FcntlInt(w.file.Fd(), unix.F_SETFL, flags)
+	w.direct = on && err == nil
+	return err
+}
+
+// writeBlocks writes and syncs the blocks of the last commit, the first of which
+// it may share with the one before. A disk that can makes one request of that.
+func (w *wal) writeBlocks(fd, begin int) error {
+	begin &^= block - 1
+	data := w.data[begin:blocksUpTo(w.end)]
+	n, err := unix.Pwritev2(fd, [][]byte{data}, int64(begin), unix.RWF_DSYNC)
+	if err == nil && n < len(data) {
+		err = io.ErrShortWrite
+	}
+	return err
 }
 
 // writeAhead writes zeros where the next commits will stand. A disk that has no
@@ -89,14 +153,14 @@ func (w *wal) writeAhead() {
 	if w.end < w.zero {
 		return
 	}
-	ahead := min(len(zeros), len(w.data)-w.end)
-	_, _ = w.file.WriteAt(zeros[:ahead], int64(w.end))
-	w.zero = w.end + ahead
+	from := blocksUpTo(w.end)
+	w.zero = min(from+len(zeros), len(w.data))
+	_, _ = w.file.WriteAt(zeros[:w.zero-from], int64(from))
 }
 
 // begin goes on with a file that Badger has begun, with a commit or without.
 func (w *wal) begin(file *os.File, id int) {
-	w.file, w.id = file, id
+	w.file, w.id, w.direct = file, id, false
 	w.takeRoom()
 	w.takeOver()
 }
@@ -119,7 +183,7 @@ func (w *wal) takeOver() {
 		end, err := endOfLog(data, logHeader)
 		free := (end/os.Getpagesize() + 1) * os.Getpagesize()
 		if err == nil && free < len(data) && m.replace(free) == nil {
-			w.data, w.end, w.zero = data, logHeader, 0
+			w.data, w.own, w.end, w.zero = data, free, logHeader, 0
 		}
 		return
 	}
@@ -129,8 +193,7 @@ func (w *wal) takeOver() {
 // the next commits have it whatever another program takes, until the free space
 // is looked at. Where there is no room now, nothing is worse.
 func (w *wal) takeRoom() {
-	const keepSize = 1 // FALLOC_FL_KEEP_SIZE
-	_ = syscall.Fallocate(int(w.file.Fd()), keepSize, 0, w.room)
+	_ = unix.Fallocate(int(w.file.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, w.room)
 }
 
 func (w *wal) name(id int) string { return filepath.Join(w.dir, fmt.Sprintf("%05d.mem", id)) }

@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -35,13 +36,19 @@ func TestTheLogThatIsSynced(t *testing.T) {
 }
 
 // TestTheLogIsInTheFile: after each commit the file has all of it, though Badger
-// writes elsewhere: in one log and over many, with a key and without.
+// writes elsewhere: in one log and over many, with a key and without, and by way
+// of the page cache where the file system has no other.
 func TestTheLogIsInTheFile(t *testing.T) {
-	for name, key := range map[string][]byte{"plain": nil, "encrypted": bytes.Repeat([]byte{7}, 32)} {
+	key := bytes.Repeat([]byte{7}, 32)
+	for name, c := range map[string]struct {
+		key     []byte
+		through bool
+	}{"plain": {}, "encrypted": {key: key}, "cached": {through: true}} {
 		t.Run(name, func(t *testing.T) {
 			dir, ts := t.TempDir(), uint64(0)
 			for range 2 { // opened twice
-				b := openTestBadger(t, dir, badgerOptions{MemTable: 8 << 20, Key: key})
+				b := openTestBadger(t, dir, badgerOptions{MemTable: 8 << 20, Key: c.key})
+				b.wal.through = c.through
 				logs := map[int]bool{}
 				for len(logs) < 3 {
 					ts++
@@ -51,6 +58,9 @@ func TestTheLogIsInTheFile(t *testing.T) {
 					}
 					logs[b.wal.id] = true
 					wantInFile(t, b)
+					if b.wal.direct && (c.through || b.wal.end < b.wal.own) {
+						t.Fatal("the log is written past the page cache")
+					}
 				}
 				if err := b.Close(); err != nil {
 					t.Fatal(err)
@@ -67,8 +77,13 @@ func wantInFile(t *testing.T, b *badgerBackend) {
 	if err != nil || want == logHeader {
 		t.Fatalf("Badger's log ends at byte %d: %v", want, err)
 	}
+	file, err := os.Open(b.wal.file.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
 	data := make([]byte, want+1)
-	if _, err := b.wal.file.ReadAt(data, 0); err != nil {
+	if _, err := file.ReadAt(data, 0); err != nil {
 		t.Fatal(err)
 	}
 	if end, err := endOfLog(data, logHeader); err != nil || !bytes.Equal(data[:end], b.wal.data[:want]) {
@@ -144,5 +159,47 @@ func TestZerosStandAheadOfTheLog(t *testing.T) {
 		if at, err := b.wal.file.Seek(last, seekData); err != nil || at != last || last < int64(b.wal.end) {
 			t.Fatalf("commit %d ends at %d, zeros are said to end at %d, and data begin at %d (%v)", ts+1, b.wal.end, last, at, err)
 		}
+	}
+}
+
+// TestTheLogIsWrittenPastThePageCache: from the second page of a log on, where
+// the file system lets that be; and where it says so and then refuses, the log
+// is written as if it had not.
+func TestTheLogIsWrittenPastThePageCache(t *testing.T) {
+	b := openTestBadger(t, t.TempDir(), badgerOptions{})
+	defer b.Close()
+	ts := uint64(0)
+	commit := func() {
+		t.Helper()
+		ts++
+		commitTo(t, b, ts, write{key: fmt.Append(nil, "k", ts), value: bytes.Repeat([]byte{byte(ts)}, 5<<10)})
+		wantInFile(t, b)
+	}
+	for range 3 {
+		commit()
+	}
+	if b.wal.data == nil || b.wal.through {
+		t.Skip("the file system has no other way")
+	}
+	if !b.wal.direct {
+		t.Fatal("the page cache is in between")
+	}
+
+	refused, err := os.Create(filepath.Join(t.TempDir(), "refused"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer refused.Close()
+	w := &wal{file: refused, end: logHeader, data: blocks(b.wal.end + 2*block)[1:]} // no block begins there
+	copy(w.data, b.wal.data[:b.wal.end])
+	if err := w.flush(); err != nil {
+		t.Fatal(err)
+	}
+	if w.through == w.direct {
+		t.Errorf("refused %t, and goes on past the cache %t", w.through, w.direct)
+	}
+	data, err := os.ReadFile(refused.Name())
+	if err != nil || len(data) < w.end || !bytes.Equal(data[logHeader:w.end], b.wal.data[logHeader:b.wal.end]) {
+		t.Errorf("the file has %d bytes of %d: %v", len(data), b.wal.end, err)
 	}
 }
