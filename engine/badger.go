@@ -239,12 +239,24 @@ func (b *badgerBackend) commit(ts uint64, writes []write) error {
 			return fmt.Errorf("%w: write %d: %w", errRefused, i, err)
 		}
 	}
-	b.broken = txn.CommitAt(ts, nil)
+	b.broken = b.insert(txn, ts, writes, size)
 	b.logged.Store((b.logged.Load() + size) % b.memTable) // Badger then begins another
 	if b.broken == nil && b.sync {
 		b.broken = b.wal.sync()
 	}
 	return b.broken
+}
+
+// insert lets Badger take a transaction in. Its log is written meanwhile, if it
+// is small.
+func (b *badgerBackend) insert(txn *badger.Txn, ts uint64, writes []write, size int64) error {
+	if !b.wal.prepare(ts, writes, size) {
+		return txn.CommitAt(ts, nil)
+	}
+	inserted := make(chan error, 1)
+	_ = txn.CommitAt(ts, func(err error) { inserted <- err }) // which has all of its errors
+	err := b.wal.writeEarly()
+	return cmp.Or(<-inserted, err)
 }
 
 // maxKeptEntries bounds the memory that Commit keeps from one group to the next.

@@ -11,6 +11,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"strconv"
 	"syscall"
 )
 
@@ -168,6 +169,31 @@ func logSizes(rest []byte) (head, klen, vlen int) {
 		return 0, 0, 0
 	}
 	return head + 1, int(key), int(value)
+}
+
+// appendCommit appends the entries of a commit, of plain text, as Badger writes
+// them. Badger's have no order but for the last.
+func appendCommit(log []byte, ts uint64, writes []write) []byte {
+	for i := range writes {
+		meta := byte(logTxn)
+		if writes[i].delete {
+			meta |= logDelete
+		}
+		log = appendEntry(log, meta, writes[i].key, ts, writes[i].value)
+	}
+	return appendEntry(log, logFin, []byte(logFinKey), ts, strconv.AppendUint(nil, ts, 10))
+}
+
+func appendEntry(log []byte, meta byte, key []byte, ts uint64, value []byte) []byte {
+	at := len(log)
+	log = append(log, meta, 0)
+	log = binary.AppendUvarint(log, uint64(len(key)+8))
+	log = binary.AppendUvarint(log, uint64(len(value)))
+	log = append(log, 0) // it does not expire
+	log = append(log, key...)
+	log = binary.BigEndian.AppendUint64(log, math.MaxUint64-ts)
+	log = append(log, value...)
+	return binary.BigEndian.AppendUint32(log, crc32.Checksum(log[at:], castagnoli))
 }
 
 // endOfLog is where the commits end that stand in a log from a byte on, which

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -40,6 +41,9 @@ type wal struct {
 	end     int      // of what the file has of it
 	zero    int      // the end of the zeros behind that
 	direct  bool     // the file is written past the page cache
+
+	early    []byte // a commit that Badger is still to take in, from begin on
+	earlyEnd int    // where the file has it until; 0: it has nothing of it
 }
 
 // block is what a file is written in past the page cache, from memory that
@@ -60,6 +64,53 @@ func blocks(size int) []byte {
 	return b[-uintptr(unsafe.Pointer(&b[0]))%block:][:size]
 }
 
+// earlyMost is the most of a commit that is written while Badger takes it in: a
+// few clients get 5 to 7 % more sets. With many the processor has other work
+// meanwhile, and encoding what Badger encodes too costs as much.
+const earlyMost = 8 << 10
+
+// prepare makes a commit ready to be written before Badger has it, on top of all
+// that it has. False says that it will be written as Badger does, which has the
+// key of what is encrypted.
+func (w *wal) prepare(ts uint64, writes []write, size int64) bool {
+	if w.data == nil || w.end < w.own || size > earlyMost || binary.BigEndian.Uint64(w.data) != 0 {
+		return false
+	}
+	if w.early == nil {
+		w.early = blocks(earlyMost + 2*block) // one for where it begins, one for what entries take beyond [writeOverhead]
+	}
+	w.early = append(w.early[:0], w.data[w.begin():w.end]...)
+	w.early = appendCommit(w.early, ts, writes)
+	return true
+}
+
+// writeEarly makes durable what was prepared.
+func (w *wal) writeEarly() error {
+	whole := w.early[:blocksUpTo(len(w.early))]
+	clear(whole[len(w.early):])
+	err := w.write(whole)
+	if err == nil {
+		w.earlyEnd = w.begin() + len(w.early)
+	}
+	return err
+}
+
+// takeEarly brings to Badger's memory what was written early, which Badger may
+// have in another order. False says that Badger has something else.
+func (w *wal) takeEarly() bool {
+	end := w.earlyEnd
+	if end == 0 {
+		return false
+	}
+	w.earlyEnd = 0
+	if have, err := endOfLog(w.data, w.end); err != nil || have != end {
+		return false
+	}
+	copy(w.data[w.end:end], w.early[w.end-w.begin():])
+	w.end = end
+	return true
+}
+
 // sync makes the last commit durable. It lies in the newest file: Badger looks
 // before a commit whether the memtable is full, and the map of one that was may
 // be gone by now.
@@ -74,7 +125,10 @@ func (w *wal) sync() error {
 			return err
 		}
 		w.close()
-		w.begin(next, w.id+1)
+		w.follow(next, w.id+1)
+	}
+	if w.takeEarly() {
+		return nil
 	}
 	if err := w.flush(); err != nil {
 		return fmt.Errorf("sync %s: %w", w.file.Name(), err)
@@ -84,43 +138,56 @@ func (w *wal) sync() error {
 
 // flush brings to the disk what Badger has written of the present file.
 func (w *wal) flush() error {
-	fd := int(w.file.Fd())
 	if w.data == nil {
-		return unix.Fdatasync(fd)
+		return unix.Fdatasync(int(w.file.Fd()))
 	}
-	begin := w.end
-	end, err := endOfLog(w.data, begin)
-	if err == nil && end == begin {
+	end, err := endOfLog(w.data, w.end)
+	if err == nil && end == w.end {
 		err = errors.New("it has nothing of the commit")
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		err = w.write(w.data[w.begin():blocksUpTo(end)])
 	}
-	w.end = end
-	w.passCache(begin)
-	w.writeAhead()
+	if err == nil {
+		w.end = end
+	}
+	return err
+}
+
+// begin is the block in which the log ends.
+func (w *wal) begin() int { return w.end &^ (block - 1) }
+
+// write writes blocks from begin on, and syncs them.
+func (w *wal) write(data []byte) error {
+	fd, at := int(w.file.Fd()), w.begin()
+	w.passCache()
+	w.writeAhead(at + len(data))
 	if w.direct {
-		err := w.writeBlocks(fd, begin)
-		if !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.EOPNOTSUPP) {
-			return err
-		}
-		w.through = true
-		if err := w.setDirect(false); err != nil {
+		// A disk that can makes one request of writing and syncing.
+		n, err := unix.Pwritev2(fd, [][]byte{data}, int64(at), unix.RWF_DSYNC)
+		switch {
+		case errors.Is(err, unix.EINVAL), errors.Is(err, unix.EOPNOTSUPP):
+			w.through = true
+			if err := w.setDirect(false); err != nil {
+				return err
+			}
+		case err == nil && n < len(data):
+			return io.ErrShortWrite
+		default:
 			return err
 		}
 	}
-	if _, err := w.file.WriteAt(w.data[begin:end], int64(begin)); err != nil {
+	if _, err := w.file.WriteAt(data, int64(at)); err != nil {
 		return err
 	}
 	return unix.Fdatasync(fd)
 }
 
-// passCache lets what begins here, and all that follows, be written past the
-// page cache, where the file system can: there it would only be copied, and its
-// pages looked up to be written. It takes plain memory: the pages before are the
-// page cache itself.
-func (w *wal) passCache(begin int) {
-	if !w.direct && !w.through && begin >= w.own {
+// passCache lets what follows be written past the page cache, where the file
+// system can: there it would only be copied, and its pages looked up to be
+// written. It takes plain memory: the pages before are the page cache itself.
+func (w *wal) passCache() {
+	if !w.direct && !w.through && w.end >= w.own {
 		w.through = w.setDirect(true) != nil
 	}
 }
@@ -135,32 +202,19 @@ func (w *wal) setDirect(on bool) error {
 	return err
 }
 
-// writeBlocks writes and syncs the blocks of the last commit, the first of which
-// it may share with the one before. A disk that can makes one request of that.
-func (w *wal) writeBlocks(fd, begin int) error {
-	begin &^= block - 1
-	data := w.data[begin:blocksUpTo(w.end)]
-	n, err := unix.Pwritev2(fd, [][]byte{data}, int64(begin), unix.RWF_DSYNC)
-	if err == nil && n < len(data) {
-		err = io.ErrShortWrite
-	}
-	return err
-}
-
-// writeAhead writes zeros where the next commits will stand. A disk that has no
-// room for them is found full by the commits.
-func (w *wal) writeAhead() {
-	if w.end < w.zero {
+// writeAhead writes zeros where the commits behind a block will stand. A disk
+// that has no room for them is found full by the commits.
+func (w *wal) writeAhead(from int) {
+	if from < w.zero {
 		return
 	}
-	from := blocksUpTo(w.end)
 	w.zero = min(from+len(zeros), len(w.data))
 	_, _ = w.file.WriteAt(zeros[:w.zero-from], int64(from))
 }
 
-// begin goes on with a file that Badger has begun, with a commit or without.
-func (w *wal) begin(file *os.File, id int) {
-	w.file, w.id, w.direct = file, id, false
+// follow goes on with a file that Badger has begun, with a commit or without.
+func (w *wal) follow(file *os.File, id int) {
+	w.file, w.id, w.direct, w.earlyEnd = file, id, false, 0
 	w.takeRoom()
 	w.takeOver()
 }
@@ -216,7 +270,7 @@ func (w *wal) openLast() error {
 	}
 	file, err := os.OpenFile(w.name(last), os.O_RDWR, 0)
 	if err == nil {
-		w.begin(file, last)
+		w.follow(file, last)
 	}
 	return err
 }

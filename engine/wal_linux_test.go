@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -133,6 +134,100 @@ func TestTheLogHasRoom(t *testing.T) {
 		}
 	}
 	mustHaveRoom()
+}
+
+// TestTheLogIsWrittenEarly: what is written of small commits while Badger takes
+// them in is what Badger replays after a crash: in one log, where Badger begins
+// the next one meanwhile, and behind large commits.
+func TestTheLogIsWrittenEarly(t *testing.T) {
+	dir := t.TempDir()
+	b := openTestBadger(t, dir, badgerOptions{MemTable: 8 << 20})
+	defer b.Close()
+	early, begun := 0, 0 // in the present log, and while Badger began one
+	for ts := uint64(1); begun < 2 || early < 3; ts++ {
+		if ts > 300 {
+			t.Fatalf("%d commits were written early, %d as Badger began a log", early, begun)
+		}
+		begin, id := b.wal.end, b.wal.id
+		writes := []write{
+			{key: fmt.Append(nil, "k", ts), value: fmt.Append(nil, "v", ts)}, {key: []byte("last"), value: fmt.Append(nil, ts)},
+			{key: fmt.Append(nil, "k", ts-2), delete: true}, {key: bytes.Repeat([]byte("n"), 200)},
+		}
+		if ts%2 == 0 {
+			writes[0].value = make([]byte, 512<<10)
+		}
+		isEarly := ts%2 == 1 && b.wal.prepare(ts, writes, 1000)
+		commitTo(t, b, ts, writes...)
+		wantInFile(t, b)
+		switch {
+		case isEarly && b.wal.id != id:
+			early = 0
+			begun++
+		case isEarly:
+			if !bytes.Equal(b.wal.data[begin:b.wal.end], appendCommit(nil, ts, writes)) {
+				t.Fatalf("commit %d is in the log as Badger wrote it", ts)
+			}
+			early++
+		}
+	}
+	after := afterCrash(t, dir)
+	defer after.Close()
+	if after.Last() != b.Last() || !slices.Equal(viewDump(t, after, after.Last(), ""), viewDump(t, b, b.Last(), "")) {
+		t.Errorf("commit %d of %d is the last after a crash, or its data are others", after.Last(), b.Last())
+	}
+}
+
+// afterCrash opens a copy of a directory that is in use, made while no table was
+// being added.
+func afterCrash(t *testing.T, dir string) *badgerBackend {
+	t.Helper()
+	var err error
+	for range 100 {
+		crashed := t.TempDir()
+		if err = os.CopyFS(crashed, os.DirFS(dir)); err != nil {
+			continue
+		}
+		var b *badgerBackend
+		if b, err = openBadger(crashed, badgerOptions{}); err == nil {
+			return b
+		}
+	}
+	t.Fatal(err)
+	return nil
+}
+
+// TestTheLogAsBadgerHasIt: what is too large, encrypted, or otherwise than was
+// written early is in the log as Badger has it.
+func TestTheLogAsBadgerHasIt(t *testing.T) {
+	writes := []write{{key: []byte("k"), value: []byte("v")}, {key: []byte("l"), value: []byte("w")}}
+	encrypted := openTestBadger(t, t.TempDir(), badgerOptions{Key: bytes.Repeat([]byte{7}, 32)})
+	defer encrypted.Close()
+	b := openTestBadger(t, t.TempDir(), badgerOptions{})
+	defer b.Close()
+	ts := uint64(0)
+	for range 40 { // beyond the first page
+		ts++
+		value := make([]byte, 200)
+		commitTo(t, b, ts, write{key: []byte("k"), value: value})
+		commitTo(t, encrypted, ts, write{key: []byte("k"), value: value})
+	}
+	if !b.wal.prepare(ts+1, writes, 100) {
+		t.Fatal("nothing is written early")
+	}
+	if b.wal.prepare(ts+1, writes, earlyMost+1) || encrypted.wal.prepare(ts+1, writes, 100) {
+		t.Error("what is large, or encrypted, is written early")
+	}
+	if !b.wal.prepare(ts+1, writes[:1], 100) {
+		t.Fatal("nothing is written early")
+	}
+	if err := b.wal.writeEarly(); err != nil {
+		t.Fatal(err)
+	}
+	if b.wal.takeEarly() {
+		t.Error("Badger has nothing, and it was taken")
+	}
+	commitTo(t, b, ts+1, writes...)
+	wantInFile(t, b)
 }
 
 // TestZerosStandAheadOfTheLog: the blocks behind a commit are written already, so
