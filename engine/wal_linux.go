@@ -88,11 +88,11 @@ func (w *wal) prepare(ts uint64, writes []write, size int64) bool {
 func (w *wal) writeEarly() error {
 	whole := w.early[:blocksUpTo(len(w.early))]
 	clear(whole[len(w.early):])
-	err := w.write(whole)
-	if err == nil {
-		w.earlyEnd = w.begin() + len(w.early)
+	if err := w.write(whole); err != nil {
+		return fmt.Errorf("sync %s: %w", w.file.Name(), err)
 	}
-	return err
+	w.earlyEnd = w.begin() + len(w.early)
+	return nil
 }
 
 // takeEarly brings to Badger's memory what was written early, which Badger may
