@@ -165,9 +165,10 @@ func TestLeaderChanges(t *testing.T) {
 	l.start(urls, false)
 	for range int(forShort(4, 20)) {
 		pause(t, 300*time.Millisecond)
-		if _, err := nc.Request("$JS.API.STREAM.LEADER.STEPDOWN."+feedStream, nil, patience); err != nil {
-			t.Error(err)
-		}
+		eventually(t, patience, func() error { // nobody answers while there is no leader
+			_, err := nc.Request("$JS.API.STREAM.LEADER.STEPDOWN."+feedStream, nil, 2*time.Second)
+			return err
+		})
 	}
 	pause(t, 300*time.Millisecond)
 	l.end()
