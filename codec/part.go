@@ -75,8 +75,8 @@ func AppendChange(dst []byte, c *Change, inRecord bool) []byte {
 	return dst
 }
 
-// SealPart ends a part that is stored under key.
-func SealPart(part, key []byte) []byte { return appendSum(part, 0, key) }
+// SealPart ends the part that begins at start in dst and is stored under key.
+func SealPart(dst []byte, start int, key []byte) []byte { return appendSum(dst, start, key) }
 
 // ParsePart reads the head of the part that is stored under key, and checks all
 // of it against its checksum. It keeps key and data.

@@ -27,7 +27,7 @@ func storePart(key []byte, p *Part, changes []Change) []byte {
 	for i := range changes {
 		stored = AppendChange(stored, &changes[i], false)
 	}
-	return SealPart(stored, key)
+	return SealPart(stored, 0, key)
 }
 
 func TestPartsAreStoredAsBefore(t *testing.T) {
@@ -49,7 +49,7 @@ func TestPartsAreStoredAsBefore(t *testing.T) {
 
 func TestAValueThatStandsInItsRecordIsNotStoredTwice(t *testing.T) {
 	c := storedChanges[0]
-	stored := SealPart(AppendChange(AppendPart(nil, &storedPart), &c, true), nil)
+	stored := SealPart(AppendChange(AppendPart(nil, &storedPart), &c, true), 0, nil)
 	p, err := ParsePart(nil, stored)
 	if err != nil {
 		t.Fatal(err)

@@ -110,7 +110,7 @@ func FuzzStored(f *testing.F) {
 	f.Add(storePart([]byte("k"), &storedPart, storedChanges))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		key := []byte("k")
-		part := SealPart(append([]byte{partVersion}, data...), key)
+		part := SealPart(append([]byte{partVersion}, data...), 0, key)
 		for _, stored := range [][]byte{data, Seal(data, key), part} {
 			if r, err := ParseRecord(key, stored); err == nil {
 				again, err := ParseRecord(key, AppendRecord(nil, key, &r))

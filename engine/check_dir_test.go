@@ -66,7 +66,7 @@ func TestCheckDirFindsWhatDoesNotAgree(t *testing.T) {
 	instance := codec.Append(nil, codec.Msgpack, &codec.InstanceRecord{Instance: codec.Instance{Name: "web", ID: "1"}})
 	part := func(p codec.Part, c codec.Change) write {
 		k := outboxKey(p.Last)
-		return write{key: k, value: codec.SealPart(codec.AppendChange(codec.AppendPart(nil, &p), &c, true), k)}
+		return write{key: k, value: codec.SealPart(codec.AppendChange(codec.AppendPart(nil, &p), &c, true), 0, k)}
 	}
 	for says, w := range map[string][]write{
 		"created at 9":         {key("kv:x", codec.Record{Revision: 1, Created: 9})},

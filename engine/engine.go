@@ -80,7 +80,8 @@ type Feed interface {
 	// Position is that of the last durable commit.
 	Position() codec.Position
 	// Outbox returns the changes after a revision in order, as many as fit
-	// about maxBytes and at least one if there is any. They stay valid.
+	// about maxBytes and at least one if there is any. They stay valid, and are
+	// not the caller's to change.
 	Outbox(after uint64, maxBytes int) ([]codec.Event, error)
 	// Commits receives a value after commits that wrote changes; one value may
 	// stand for several commits.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"math"
+	"slices"
 	"sort"
 	"sync"
 
@@ -254,8 +255,8 @@ func (s *store) Outbox(after uint64, maxBytes int) ([]codec.Event, error) {
 	if err := s.down(); err != nil {
 		return nil, err
 	}
-	var events []codec.Event
-	for size := 0; size < maxBytes || len(events) == 0; {
+	var found [][]codec.Event
+	for size := 0; size < maxBytes || len(found) == 0; {
 		p, ok, err := s.nextPart(after)
 		if err != nil {
 			return nil, err
@@ -263,15 +264,14 @@ func (s *store) Outbox(after uint64, maxBytes int) ([]codec.Event, error) {
 		if !ok {
 			break
 		}
-		for i := range p.events {
-			if p.events[i].Revision > after {
-				events = append(events, p.events[i])
-			}
-		}
+		found = append(found, p.events[sort.Search(len(p.events), func(i int) bool { return p.events[i].Revision > after }):])
 		after = p.last
 		size += p.size
 	}
-	return events, nil
+	if len(found) == 1 {
+		return found[0], nil
+	}
+	return slices.Concat(found...), nil
 }
 
 // nextPart returns the first part with a change after a revision, with its

@@ -33,6 +33,10 @@ func outboxKey(first uint64) []byte {
 // key's record is not stored again: it is there as of this commit.
 func (w *work) sealParts(enc codec.Encoding, versions bool) {
 	passing := w.passing()
+	inRecord := func(c *codec.Change) bool {
+		_, passed := passing[c.Revision]
+		return versions && !passed
+	}
 	for first := 0; first < len(w.events); {
 		size, end := 0, first
 		for end < len(w.events) && (end == first || size+eventSize(&w.events[end]) <= maxPart) {
@@ -40,14 +44,10 @@ func (w *work) sealParts(enc codec.Encoding, versions bool) {
 			end++
 		}
 		p := newPart(w.commit, w.events[first:end], size)
-		stored := codec.AppendPart(nil, &codec.Part{Commit: p.commit, Encoding: enc, Last: p.last, Size: p.size})
-		for i := first; i < end; i++ {
-			c := &w.changes[i]
-			_, passed := passing[c.Revision]
-			stored = codec.AppendChange(stored, c, versions && !passed)
-		}
+		key := p.key()
+		stored := codec.Part{Commit: p.commit, Encoding: enc, Last: p.last, Size: p.size}
 		w.parts = append(w.parts, p)
-		w.writes = append(w.writes, write{key: p.key(), value: codec.SealPart(stored, p.key())})
+		w.writes = append(w.writes, write{key: key, value: w.arena.part(key, &stored, w.changes[first:end], inRecord)})
 		first = end
 	}
 }

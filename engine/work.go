@@ -37,17 +37,30 @@ func (a *arena) reset() { a.buf = a.buf[:0] }
 func (a *arena) add(s string) []byte {
 	start := len(a.buf)
 	a.buf = append(a.buf, s...)
-	return a.buf[start:len(a.buf):len(a.buf)]
+	return a.since(start)
 }
 
 func (a *arena) record(key []byte, r *codec.Record) []byte {
 	start := len(a.buf)
 	a.buf = codec.AppendRecord(a.buf, key, r)
-	return a.buf[start:len(a.buf):len(a.buf)]
+	return a.since(start)
 }
 
 func (a *arena) event(enc codec.Encoding, c *codec.Change) []byte {
 	start := len(a.buf)
 	a.buf = codec.Append(a.buf, enc, c)
-	return a.buf[start:len(a.buf):len(a.buf)]
+	return a.since(start)
 }
+
+// part writes changes; those that inRecord tells of stand in records.
+func (a *arena) part(key []byte, p *codec.Part, changes []codec.Change, inRecord func(*codec.Change) bool) []byte {
+	start := len(a.buf)
+	a.buf = codec.AppendPart(a.buf, p)
+	for i := range changes {
+		a.buf = codec.AppendChange(a.buf, &changes[i], inRecord(&changes[i]))
+	}
+	a.buf = codec.SealPart(a.buf, start, key)
+	return a.since(start)
+}
+
+func (a *arena) since(start int) []byte { return a.buf[start:len(a.buf):len(a.buf)] }
