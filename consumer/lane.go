@@ -36,13 +36,10 @@ const (
 	window = 4096
 )
 
-// fenced is a message that the stream refuses at any other sequence. That holds
-// at a takeover too, as a fence on the first of a batch would not.
-func fenced(subject string, sequence uint64, payload []byte) *nats.Msg {
-	return &nats.Msg{Subject: subject, Data: payload, Header: nats.Header{
-		jetstream.ExpectedLastSeqHeader: {strconv.FormatUint(sequence-1, 10)},
-	}}
-}
+// fence is what every message says in [jetstream.ExpectedLastSeqHeader]: the
+// stream refuses it at any other sequence. That holds at a takeover too, as a
+// fence on the first of a batch would not.
+func fence(sequence uint64) string { return strconv.FormatUint(sequence-1, 10) }
 
 // refused keeps the first refusal of a message, which comes when others are on
 // their way.
@@ -58,14 +55,19 @@ func (r *refused) refusal() error {
 	return nil
 }
 
-// fastLane is a fast-ingest batch: acknowledged as a whole.
+// fastLane is a fast-ingest batch: acknowledged as a whole. It publishes one
+// message again and again with other contents: making each anew would be a
+// twelfth of all that a kv.set allocates.
 type fastLane struct {
 	refused
 	batch jetstreamext.FastPublisher
+	msg   *nats.Msg
+	fence []string // of msg
 }
 
 func newFastLane(js jetstream.JetStream) (*fastLane, error) {
-	l := &fastLane{}
+	l := &fastLane{fence: make([]string, 1)}
+	l.msg = &nats.Msg{Header: nats.Header{jetstream.ExpectedLastSeqHeader: l.fence}}
 	var err error
 	l.batch, err = jetstreamext.NewFastPublisher(js,
 		jetstreamext.FastPublishFlowControl{Flow: fastFlow, MaxOutstandingAcks: 4, AckTimeout: fastAckWithin},
@@ -74,7 +76,8 @@ func newFastLane(js jetstream.JetStream) (*fastLane, error) {
 }
 
 func (l *fastLane) publish(_ context.Context, subject string, sequence uint64, payload []byte) error {
-	if _, err := l.batch.AddMsg(fenced(subject, sequence, payload)); err != nil {
+	l.msg.Subject, l.msg.Data, l.fence[0] = subject, payload, fence(sequence)
+	if _, err := l.batch.AddMsg(l.msg); err != nil {
 		return err
 	}
 	return l.refusal()
@@ -111,8 +114,9 @@ func (l *asyncLane) publish(_ context.Context, subject string, sequence uint64, 
 	if err := l.refusal(); err != nil {
 		return err
 	}
+	msg := &nats.Msg{Subject: subject, Data: payload, Header: nats.Header{jetstream.ExpectedLastSeqHeader: {fence(sequence)}}}
 	// No retries: what comes after would be refused by then.
-	l.last, err = l.js.PublishMsgAsync(fenced(subject, sequence, payload), jetstream.WithStallWait(ackWithin), jetstream.WithRetryAttempts(0))
+	l.last, err = l.js.PublishMsgAsync(msg, jetstream.WithStallWait(ackWithin), jetstream.WithRetryAttempts(0))
 	return err
 }
 
