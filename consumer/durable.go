@@ -35,14 +35,14 @@ type durableFeed struct {
 	now    func() time.Time
 	status chan nats.Status
 
-	shown uint64 // the last plain event; 0: none on this connection
+	ingest string // what this process alone sends to the stream begins with
+	shown  uint64 // the last plain event; 0: none on this connection
 
 	// Since open:
 	stream *jetstream.StreamInfo
 	since  uint64 // when the connection had reconnected so often
 	last   uint64 // the sequence of what was published last
-	lane   lane   // what was published since the last confirm; nil: nothing
-	ingest string // what the subjects in it begin with
+	lane   *lane  // into it; nil: nothing was published yet
 	marks  []syncMark
 }
 
@@ -59,19 +59,22 @@ func newDurableFeed(conn *nats.Conn, store feed, o *Options) (*durableFeed, erro
 	}
 	return &durableFeed{
 		conn: conn, js: js, prefix: o.Prefix, plain: plainEvents{conn, o.Interest}, store: store, id: o.StoreID,
-		o: o.Stream, log: o.log(), now: o.now(), status: conn.StatusChanged(nats.CONNECTED, nats.CLOSED),
+		ingest: ingest(o.Prefix), o: o.Stream, log: o.log(), now: o.now(), status: conn.StatusChanged(nats.CONNECTED, nats.CLOSED),
 	}, nil
 }
 
-// durablePace: a fast batch costs a round trip to close, and is gone on the
-// server when nothing comes for 10 s.
+// durablePace: each confirmation lets the lane run empty.
 var durablePace = pace{idle: 5 * time.Millisecond, most: time.Second, bytes: 4 << 20}
 
 func (f *durableFeed) mode() string                { return codec.FeedDurable }
 func (f *durableFeed) pace() pace                  { return durablePace }
 func (f *durableFeed) connected() bool             { return f.conn.IsConnected() }
 func (f *durableFeed) changed() <-chan nats.Status { return f.status }
-func (f *durableFeed) close()                      { f.conn.RemoveStatusListener(f.status) }
+
+func (f *durableFeed) close() {
+	f.endLane()
+	f.conn.RemoveStatusListener(f.status)
+}
 
 // replaced: whatever made the connection end may have cost the stream its tail.
 func (f *durableFeed) replaced() bool { return f.conn.Stats().Reconnects != f.since }
@@ -81,7 +84,8 @@ func (f *durableFeed) replaced() bool { return f.conn.Stats().Reconnects != f.si
 func (f *durableFeed) open(ctx context.Context, _ uint64) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, confirmWithin)
 	defer cancel()
-	f.lane, f.marks = nil, nil
+	f.endLane()
+	f.marks = nil
 	if n := f.conn.Stats().Reconnects; n != f.since {
 		f.shown, f.since = 0, n
 	}
@@ -136,28 +140,32 @@ func (f *durableFeed) anew(ctx context.Context) (uint64, error) {
 	return f.last, err
 }
 
-// claim makes sure that the stream is the store's own; adopted says that it was
-// another's until now.
+// claim makes sure that the stream is the store's own, and takes in nothing but
+// what this process sends: another one that still believes the stream to be its
+// own, after a takeover or in a copy of the data directory, is told so by the next
+// acknowledgement that it wants. adopted says that it was another store's.
 func (f *durableFeed) claim(ctx context.Context, info *jetstream.StreamInfo) (adopted bool, err error) {
 	if ingestOf(f.prefix, &info.Config) == "" {
 		return false, fatal{fmt.Errorf("the stream %s takes in %v, not %s: it is not a stream of sett; rename it, or give the store another --subject-prefix",
 			info.Config.Name, info.Config.Subjects, f.prefix.Private("feed.>"))}
 	}
 	meta := parseMeta(info.Config.Metadata)
-	if meta.store == f.id {
-		if want, changed := f.o.update(info.Config, f.prefix); changed {
-			return false, f.change(ctx, info, want)
+	if adopted = meta.store != f.id; adopted {
+		if !f.o.Adopt {
+			return false, fatal{fmt.Errorf("the stream %s belongs to the store %q, and this is the store %s: "+
+				"start it with the data directory of that store, or with --adopt-feed to take the stream over (followers then load again), or with another --subject-prefix",
+				info.Config.Name, meta.store, f.id)}
 		}
-		return false, nil
+		f.log.Warn("the stream of another store is taken over", "stream", info.Config.Name, "store_id", meta.store)
+		meta.store = f.id
+		if err := f.note(ctx, info, meta); err != nil {
+			return true, err
+		}
 	}
-	if !f.o.Adopt {
-		return false, fatal{fmt.Errorf("the stream %s belongs to the store %q, and this is the store %s: "+
-			"start it with the data directory of that store, or with --adopt-feed to take the stream over (followers then load again), or with another --subject-prefix",
-			info.Config.Name, meta.store, f.id)}
+	if want, changed := f.o.update(info.Config, f.prefix, f.ingest); changed {
+		return adopted, f.change(ctx, info, want)
 	}
-	f.log.Warn("the stream of another store is taken over", "stream", info.Config.Name, "store_id", meta.store)
-	meta.store = f.id
-	return true, f.note(ctx, info, meta)
+	return adopted, nil
 }
 
 // restart opens a new epoch above all that the store and the stream have used,
@@ -291,14 +299,16 @@ func (f *durableFeed) outboxAt(revision uint64) (*codec.Event, error) {
 
 func (f *durableFeed) announce(ctx context.Context, events []codec.Event) error {
 	for i := range events {
-		if err := f.publish(ctx, &events[i]); err != nil {
+		// What an epoch begins is confirmed before, too.
+		last := i+1 == len(events) || events[i+1].Kind == codec.StoreEvent
+		if err := f.publish(ctx, &events[i], last); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (f *durableFeed) publish(ctx context.Context, e *codec.Event) error {
+func (f *durableFeed) publish(ctx context.Context, e *codec.Event, last bool) error {
 	if e.Kind == codec.StoreEvent {
 		if err := f.enter(ctx, e); err != nil {
 			return err
@@ -308,13 +318,15 @@ func (f *durableFeed) publish(ctx context.Context, e *codec.Event) error {
 		return fmt.Errorf("revision %d would follow %d in the stream", e.Revision, f.last)
 	}
 	if f.lane == nil {
-		if err := f.newLane(); err != nil {
+		lane, err := newLane(f.conn, f.last)
+		if err != nil {
 			return err
 		}
+		f.lane = lane
 	}
 	f.last = e.Revision
 	subject := subjects.Announced("", e)
-	if err := f.lane.publish(ctx, f.ingest+subject, e.Revision, e.Payload); err != nil {
+	if err := f.lane.publish(ctx, f.ingest+subject, e.Payload, last); err != nil {
 		return err
 	}
 	if e.Revision <= f.shown {
@@ -330,6 +342,7 @@ func (f *durableFeed) enter(ctx context.Context, e *codec.Event) error {
 	if err := f.confirm(ctx); err != nil {
 		return err
 	}
+	f.endLane() // the stream may move forward
 	var c codec.Change
 	if err := codec.Decode(e.Payload, &c); err != nil {
 		return fatal{err}
@@ -339,34 +352,25 @@ func (f *durableFeed) enter(ctx context.Context, e *codec.Event) error {
 	return f.begin(ctx, codec.Position{StoreRevision: e.Revision, Epoch: c.Epoch})
 }
 
-func (f *durableFeed) newLane() (err error) {
-	f.ingest = ingestOf(f.prefix, &f.stream.Config)
-	if f.stream.Config.AllowBatchPublish {
-		f.lane, err = newFastLane(f.js)
-	} else {
-		f.lane, err = newAsyncLane(f.conn)
-	}
-	return err
-}
-
 func (f *durableFeed) confirm(ctx context.Context) error {
 	if f.lane == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, ackWithin)
-	defer cancel()
-	sequence, err := f.lane.close(ctx)
-	f.lane = nil
-	switch {
-	case err != nil:
+	if err := f.lane.confirm(ctx); err != nil {
 		return err
-	case sequence != f.last:
-		return fmt.Errorf("the stream has acknowledged sequence %d for revision %d", sequence, f.last)
-	case f.replaced():
+	}
+	if f.replaced() {
 		return errReconnected // and the stream perhaps went back
 	}
 	f.mark(f.last)
 	return nil
+}
+
+func (f *durableFeed) endLane() {
+	if f.lane != nil {
+		f.lane.end()
+		f.lane = nil
+	}
 }
 
 // mark notes what the stream has, at most once a second.

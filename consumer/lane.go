@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -10,129 +11,122 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/synadia-io/orbit.go/jetstreamext"
 )
 
-// A lane brings messages into the stream, each at the sequence that follows the
-// one before, or not at all. It is used once: what comes after close needs a
-// new one.
-type lane interface {
-	// publish sends a message that must become the one of this sequence. No
-	// error says nothing.
-	publish(ctx context.Context, subject string, sequence uint64, payload []byte) error
-	// close waits until the stream has all of them, and returns the sequence
-	// of the last.
-	close(ctx context.Context) (uint64, error)
-}
-
 const (
-	ackWithin = 5 * time.Second // for what was published
-	// fastAckWithin is less: a leader change leaves a fast batch without an
-	// answer, and a new one is soon begun.
-	fastAckWithin = time.Second
-	// fastFlow is how many messages the server takes for one acknowledgement.
-	fastFlow = 1000
-	// window is how many messages wait for theirs, where each has one.
+	// ackWithin is how long the stream may say nothing of what it was asked for.
+	// It is short, since a leader change leaves questions without an answer.
+	ackWithin = 2 * time.Second
+	// askEvery is how many messages it takes for one acknowledgement at the most.
+	askEvery = 256
+	// window is how many messages it may still have to acknowledge. JetStream
+	// drops what a stream has not taken in yet beyond 10,000.
 	window = 4096
 )
 
-// fence is what every message says in [jetstream.ExpectedLastSeqHeader]: the
-// stream refuses it at any other sequence. That holds at a takeover too, as a
-// fence on the first of a batch would not.
-func fence(sequence uint64) string { return strconv.FormatUint(sequence-1, 10) }
+// lane brings messages into the stream, each at the sequence that follows the
+// one before, or not at all. After an error it is good for nothing more.
+//
+// Each message is fenced: the stream refuses it at any other sequence. So the
+// acknowledgement of one stands for all before it, and few ask for one. The
+// first does: messages that were under way from elsewhere are refused or known
+// by then, and the stream takes in from nobody else what comes after it (see
+// [durableFeed.claim]).
+type lane struct {
+	conn  *nats.Conn
+	inbox *nats.Subscription
+	msg   *nats.Msg // published again and again: making each anew took a twelfth of a kv.set's memory
+	fence []string  // of msg
 
-// refused keeps the first refusal of a message, which comes when others are on
-// their way.
-type refused struct{ first atomic.Pointer[error] }
+	first bool   // nothing was published yet
+	last  uint64 // the sequence of what was published last,
+	asked uint64 // and of what was asked for
 
-func (r *refused) note(err error) { r.first.CompareAndSwap(nil, &err) }
+	acked    atomic.Uint64
+	refusal  atomic.Pointer[error] // the first
+	answered chan struct{}
+}
 
-// refusal is what the server said of an earlier message, if it refused one.
-func (r *refused) refusal() error {
-	if err := r.first.Load(); err != nil {
-		return fmt.Errorf("the stream refuses a message: %w", *err)
+// newLane returns a lane that goes on behind a sequence.
+func newLane(conn *nats.Conn, after uint64) (*lane, error) {
+	l := &lane{conn: conn, fence: make([]string, 1), first: true, last: after, asked: after, answered: make(chan struct{}, 1)}
+	l.msg = &nats.Msg{Header: nats.Header{jetstream.ExpectedLastSeqHeader: l.fence}}
+	l.acked.Store(after)
+	var err error
+	l.inbox, err = conn.Subscribe(conn.NewInbox(), l.answer)
+	return l, err
+}
+
+// publish sends the next message, and asks for its acknowledgement where that
+// is due or wanted. No error says nothing.
+func (l *lane) publish(ctx context.Context, subject string, payload []byte, ask bool) error {
+	if err := l.await(ctx, l.last+1, window); err != nil {
+		return err
+	}
+	l.msg.Subject, l.msg.Data, l.fence[0], l.msg.Reply = subject, payload, strconv.FormatUint(l.last, 10), ""
+	l.last++
+	if ask || l.first || l.last-l.asked >= askEvery {
+		l.msg.Reply, l.asked, l.first = l.inbox.Subject, l.last, false
+	}
+	return l.conn.PublishMsg(l.msg)
+}
+
+// confirm waits until the stream has all of the messages, the last of which
+// asked for it.
+func (l *lane) confirm(ctx context.Context) error {
+	if err := l.await(ctx, l.asked, 0); err != nil {
+		return err
+	}
+	if acked := l.acked.Load(); acked != l.last {
+		return fmt.Errorf("the stream has acknowledged sequence %d of %d", acked, l.last)
 	}
 	return nil
 }
 
-// fastLane is a fast-ingest batch: acknowledged as a whole. It publishes one
-// message again and again with other contents: making each anew would be a
-// twelfth of all that a kv.set allocates.
-type fastLane struct {
-	refused
-	batch jetstreamext.FastPublisher
-	msg   *nats.Msg
-	fence []string // of msg
-}
-
-func newFastLane(js jetstream.JetStream) (*fastLane, error) {
-	l := &fastLane{fence: make([]string, 1)}
-	l.msg = &nats.Msg{Header: nats.Header{jetstream.ExpectedLastSeqHeader: l.fence}}
-	var err error
-	l.batch, err = jetstreamext.NewFastPublisher(js,
-		jetstreamext.FastPublishFlowControl{Flow: fastFlow, MaxOutstandingAcks: 4, AckTimeout: fastAckWithin},
-		jetstreamext.WithFastPublisherErrorHandler(l.note))
-	return l, err
-}
-
-func (l *fastLane) publish(_ context.Context, subject string, sequence uint64, payload []byte) error {
-	l.msg.Subject, l.msg.Data, l.fence[0] = subject, payload, fence(sequence)
-	if _, err := l.batch.AddMsg(l.msg); err != nil {
-		return err
+// await waits until no more than so many messages up to a sequence lack their
+// acknowledgement.
+func (l *lane) await(ctx context.Context, sequence, lacking uint64) error {
+	for {
+		if err := l.refusal.Load(); err != nil {
+			return fmt.Errorf("the stream refuses a message: %w", *err)
+		}
+		if sequence <= l.acked.Load()+lacking {
+			return nil
+		}
+		select {
+		case <-l.answered:
+		case <-time.After(ackWithin):
+			return fmt.Errorf("the stream has acknowledged nothing for %v", ackWithin)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	return l.refusal()
 }
 
-func (l *fastLane) close(ctx context.Context) (uint64, error) {
-	ack, err := l.batch.Close(ctx)
-	if refused := l.refusal(); refused != nil {
-		return 0, refused
+// answer takes in what the stream says to a message.
+func (l *lane) answer(m *nats.Msg) {
+	var ack struct {
+		Sequence uint64              `json:"seq"`
+		Error    *jetstream.APIError `json:"error"`
+	}
+	err := json.Unmarshal(m.Data, &ack)
+	switch {
+	case len(m.Data) == 0:
+		err = nats.ErrNoResponders // all that the broker itself says
+	case err == nil && ack.Error != nil:
+		err = ack.Error
+	case err == nil && ack.Sequence == 0:
+		err = errors.New("an acknowledgement without a sequence")
 	}
 	if err != nil {
-		return 0, err
+		l.refusal.CompareAndSwap(nil, &err)
 	}
-	return ack.Sequence, nil
-}
-
-// asyncLane publishes messages one by one, for servers without fast ingest.
-type asyncLane struct {
-	refused
-	js   jetstream.JetStream
-	last jetstream.PubAckFuture
-}
-
-func newAsyncLane(conn *nats.Conn) (*asyncLane, error) {
-	l := &asyncLane{}
-	var err error
-	l.js, err = jetstream.New(conn,
-		jetstream.WithPublishAsyncMaxPending(window), jetstream.WithPublishAsyncTimeout(ackWithin),
-		jetstream.WithPublishAsyncErrHandler(func(_ jetstream.JetStream, _ *nats.Msg, err error) { l.note(err) }))
-	return l, err
-}
-
-func (l *asyncLane) publish(_ context.Context, subject string, sequence uint64, payload []byte) (err error) {
-	if err := l.refusal(); err != nil {
-		return err
-	}
-	msg := &nats.Msg{Subject: subject, Data: payload, Header: nats.Header{jetstream.ExpectedLastSeqHeader: {fence(sequence)}}}
-	// No retries: what comes after would be refused by then.
-	l.last, err = l.js.PublishMsgAsync(msg, jetstream.WithStallWait(ackWithin), jetstream.WithRetryAttempts(0))
-	return err
-}
-
-// close waits for the last acknowledgement: they come in order, so what was
-// refused is known by then.
-func (l *asyncLane) close(ctx context.Context) (uint64, error) {
-	defer l.js.CleanupPublisher()
-	if l.last == nil {
-		return 0, errors.New("nothing was published")
-	}
+	l.acked.Store(max(l.acked.Load(), ack.Sequence))
 	select {
-	case ack := <-l.last.Ok():
-		return ack.Sequence, l.refusal() // one that the stream had already lets the rest in
-	case err := <-l.last.Err():
-		return 0, err
-	case <-ctx.Done():
-		return 0, ctx.Err()
+	case l.answered <- struct{}{}:
+	default:
 	}
 }
+
+// end gives the lane up: nobody waits for what it was not told yet.
+func (l *lane) end() { _ = l.inbox.Unsubscribe() }

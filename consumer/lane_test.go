@@ -2,7 +2,9 @@ package consumer
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -43,86 +45,109 @@ func jetStream(t *testing.T) (*nats.Conn, jetstream.JetStream) {
 	return conn, js
 }
 
-// laneTest is a stream, and lanes of one kind into it.
+// laneTest is a stream, and lanes into it.
 type laneTest struct {
-	t      *testing.T
+	*testing.T
 	ctx    context.Context
+	conn   *nats.Conn
 	js     jetstream.JetStream
 	stream jetstream.Stream
-	lane   func() lane
 }
 
-// lanes runs a test with each kind of lane.
-func lanes(t *testing.T, test func(*laneTest)) {
+func newLaneTest(t *testing.T) *laneTest {
 	t.Helper()
-	for _, kind := range []string{"fast", "async"} {
-		t.Run(kind, func(t *testing.T) {
-			conn, js := jetStream(t)
-			ctx, cancel := context.WithTimeout(t.Context(), laneWait)
-			defer cancel()
-			stream, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: "S", Subjects: []string{"s.>"}, AllowBatchPublish: kind == "fast"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			test(&laneTest{t: t, ctx: ctx, js: js, stream: stream, lane: func() lane {
-				var l lane
-				if kind == "fast" {
-					l, err = newFastLane(js)
-				} else {
-					l, err = newAsyncLane(conn)
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-				return l
-			}})
-		})
+	conn, js := jetStream(t)
+	ctx, cancel := context.WithTimeout(t.Context(), laneWait)
+	t.Cleanup(cancel)
+	stream, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: "S", Subjects: []string{"s.>"}})
+	if err != nil {
+		t.Fatal(err)
 	}
+	return &laneTest{t, ctx, conn, js, stream}
 }
 
-// publish sends the messages of some sequences until one is refused.
-func (l *laneTest) publish(to lane, from, last uint64) error {
-	for sequence := from; sequence <= last; sequence++ {
-		if err := to.publish(l.ctx, fmt.Sprint("s.", sequence), sequence, fmt.Append(nil, sequence)); err != nil {
+// lane is one that begins with a sequence.
+func (l *laneTest) lane(first uint64) *lane {
+	l.Helper()
+	lane, err := newLane(l.conn, first-1)
+	if err != nil {
+		l.Fatal(err)
+	}
+	l.Cleanup(lane.end)
+	return lane
+}
+
+// publish sends the messages up to a sequence until one is refused.
+func (l *laneTest) publish(to *lane, last uint64) error {
+	for to.last < last {
+		sequence := to.last + 1
+		if err := to.publish(l.ctx, fmt.Sprint("s.", sequence), fmt.Append(nil, sequence), sequence == last); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// bring publishes up to a sequence, and has it confirmed.
+func (l *laneTest) bring(to *lane, last uint64) {
+	l.Helper()
+	if err := errors.Join(l.publish(to, last), to.confirm(l.ctx)); err != nil {
+		l.Fatalf("up to %d: %v", last, err)
+	}
+}
+
 // holds fails unless the stream has exactly the messages up to a sequence, each
 // at its own.
 func (l *laneTest) holds(last uint64) {
-	l.t.Helper()
+	l.Helper()
 	info, err := l.stream.Info(l.ctx)
 	if err != nil {
-		l.t.Fatal(err)
+		l.Fatal(err)
 	}
 	if info.State.LastSeq != last || info.State.Msgs != last {
-		l.t.Fatalf("the stream has %d messages up to %d, not %d", info.State.Msgs, info.State.LastSeq, last)
+		l.Fatalf("the stream has %d messages up to %d, not %d", info.State.Msgs, info.State.LastSeq, last)
 	}
 	for sequence := uint64(1); sequence <= last; sequence += max(1, last/50) {
 		m, err := l.stream.GetMsg(l.ctx, sequence)
 		if err != nil || string(m.Data) != fmt.Sprint(sequence) || m.Subject != fmt.Sprint("s.", sequence) {
-			l.t.Fatalf("message %d is %+v: %v", sequence, m, err)
+			l.Fatalf("message %d is %+v: %v", sequence, m, err)
 		}
 	}
 }
 
-// TestLaneBringsAll: far more than a window, then a lane that goes on.
+// TestLaneBringsAll: far more than a window, one by one, then another lane.
 func TestLaneBringsAll(t *testing.T) {
-	lanes(t, func(l *laneTest) {
-		for _, part := range [][2]uint64{{1, 10_000}, {10_001, 10_001}, {10_002, 10_100}} {
-			to := l.lane()
-			if err := l.publish(to, part[0], part[1]); err != nil {
-				t.Fatal(err)
-			}
-			if last, err := to.close(l.ctx); err != nil || last != part[1] {
-				t.Fatalf("closed at %d, not %d: %v", last, part[1], err)
-			}
+	l := newLaneTest(t)
+	to := l.lane(1)
+	for _, last := range []uint64{10_000, 10_001, 10_001, 10_100} {
+		l.bring(to, last)
+	}
+	l.bring(l.lane(10_101), 10_200)
+	l.holds(10_200)
+}
+
+// TestLaneAsksSeldom: a message wants an acknowledgement where it is the first,
+// where it is told to, and where none did for long.
+func TestLaneAsksSeldom(t *testing.T) {
+	l := newLaneTest(t)
+	asked, err := l.conn.SubscribeSync("s.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.bring(l.lane(1), 2*askEvery)
+	var asks []int
+	for sequence := 1; sequence <= 2*askEvery; sequence++ {
+		m, err := asked.NextMsg(laneWait)
+		if err != nil {
+			t.Fatal(err)
 		}
-		l.holds(10_100)
-	})
+		if m.Reply != "" {
+			asks = append(asks, sequence)
+		}
+	}
+	if want := []int{1, 1 + askEvery, 2 * askEvery}; !slices.Equal(asks, want) {
+		t.Errorf("the messages %v ask for an acknowledgement, not %v", asks, want)
+	}
 }
 
 // TestLaneIsRefused where the stream is elsewhere, behind or ahead, and says so.
@@ -130,102 +155,71 @@ func TestLaneBringsAll(t *testing.T) {
 func TestLaneIsRefused(t *testing.T) {
 	for _, begins := range []uint64{3, 5, 8} {
 		t.Run(fmt.Sprint("at ", begins), func(t *testing.T) {
-			lanes(t, func(l *laneTest) {
-				first := l.lane()
-				if err := l.publish(first, 1, 5); err != nil {
-					t.Fatal(err)
-				}
-				if _, err := first.close(l.ctx); err != nil {
-					t.Fatal(err)
-				}
-				to := l.lane()
-				err := l.publish(to, begins, begins+3)
-				last, cerr := to.close(l.ctx)
-				if err == nil && cerr == nil {
-					t.Errorf("a lane from %d on is closed at %d", begins, last)
-				}
-				info, err := l.stream.Info(l.ctx)
-				if err != nil {
-					t.Fatal(err)
-				}
-				l.holds(info.State.LastSeq)
-			})
-		})
-	}
-}
-
-// TestLaneMeetsAnother: two lanes bring the same messages, as two processes
-// would at a takeover. The stream has each once.
-func TestLaneMeetsAnother(t *testing.T) {
-	lanes(t, func(l *laneTest) {
-		one, other := l.lane(), l.lane()
-		if err := l.publish(one, 1, 50); err != nil {
-			t.Fatal(err)
-		}
-		_ = l.publish(other, 30, 120) // refused, or not: it begins where one may be
-		_ = l.publish(one, 51, 100)
-		_, oneErr := one.close(l.ctx)
-		_, otherErr := other.close(l.ctx)
-		if oneErr == nil && otherErr == nil {
-			t.Error("neither lane is refused")
-		}
-		info, err := l.stream.Info(l.ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.holds(info.State.LastSeq)
-	})
-}
-
-// TestLaneLeftOpen: a lane that was given up does not disturb the next one.
-func TestLaneLeftOpen(t *testing.T) {
-	lanes(t, func(l *laneTest) {
-		left := l.lane()
-		if err := l.publish(left, 1, 20); err != nil {
-			t.Fatal(err)
-		}
-		for {
+			l := newLaneTest(t)
+			l.bring(l.lane(1), 5)
+			to := l.lane(begins)
+			err := l.publish(to, begins+3)
+			if cerr := to.confirm(l.ctx); err == nil && cerr == nil {
+				t.Errorf("a lane from %d on is confirmed", begins)
+			}
 			info, err := l.stream.Info(l.ctx)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if info.State.LastSeq == 20 {
-				break
-			}
-		}
-		next := l.lane()
-		if err := l.publish(next, 21, 40); err != nil {
-			t.Fatal(err)
-		}
-		if last, err := next.close(l.ctx); err != nil || last != 40 {
-			t.Errorf("closed at %d: %v", last, err)
-		}
-		l.holds(40)
-	})
+			l.holds(info.State.LastSeq)
+		})
+	}
+}
+
+// TestLaneMeetsAnother: two lanes bring the same messages, as one that was given
+// up and the next one may. The stream has each once.
+func TestLaneMeetsAnother(t *testing.T) {
+	l := newLaneTest(t)
+	one, other := l.lane(1), l.lane(30)
+	if err := l.publish(one, 50); err != nil {
+		t.Fatal(err)
+	}
+	_ = l.publish(other, 120) // refused, or not: it begins where one may be
+	_ = l.publish(one, 100)
+	if one.confirm(l.ctx) == nil && other.confirm(l.ctx) == nil {
+		t.Error("neither lane is refused")
+	}
+	info, err := l.stream.Info(l.ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.holds(info.State.LastSeq)
+}
+
+// TestLaneLeftOpen: a lane that was given up does not disturb the next one.
+func TestLaneLeftOpen(t *testing.T) {
+	l := newLaneTest(t)
+	left := l.lane(1)
+	l.bring(left, 20)
+	l.bring(l.lane(21), 40)
+	if err := errors.Join(l.publish(left, 21), left.confirm(l.ctx)); err == nil {
+		t.Error("the lane before goes on")
+	}
+	l.holds(40)
 }
 
 // TestLaneWithoutAStream ends with an error, and soon.
 func TestLaneWithoutAStream(t *testing.T) {
-	lanes(t, func(l *laneTest) {
-		if err := l.js.DeleteStream(l.ctx, "S"); err != nil {
-			t.Fatal(err)
-		}
-		to := l.lane()
-		err := l.publish(to, 1, 3)
-		if _, cerr := to.close(l.ctx); err == nil && cerr == nil {
-			t.Error("a stream that is gone takes messages")
-		}
-		if l.ctx.Err() != nil {
-			t.Error(l.ctx.Err())
-		}
-	})
+	l := newLaneTest(t)
+	if err := l.js.DeleteStream(l.ctx, "S"); err != nil {
+		t.Fatal(err)
+	}
+	to := l.lane(1)
+	err := errors.Join(l.publish(to, 3), to.confirm(l.ctx))
+	if !errors.Is(err, nats.ErrNoResponders) {
+		t.Errorf("a stream that is gone: %v", err)
+	}
 }
 
-// TestLaneThatIsEmpty says so.
+// TestLaneThatIsEmpty has nothing to confirm.
 func TestLaneThatIsEmpty(t *testing.T) {
-	lanes(t, func(l *laneTest) {
-		if last, err := l.lane().close(l.ctx); err == nil {
-			t.Errorf("closed at %d", last)
-		}
-	})
+	l := newLaneTest(t)
+	if err := l.lane(7).confirm(l.ctx); err != nil {
+		t.Error(err)
+	}
 }

@@ -102,21 +102,20 @@ func (o *StreamOptions) config(p subjects.Prefix, ingest string, first uint64, m
 		persist = jetstream.AsyncPersistMode
 	}
 	return jetstream.StreamConfig{
-		Name:              p.Stream(),
-		Description:       meta.description(),
-		Subjects:          []string{ingest + ">"},
-		SubjectTransform:  &jetstream.SubjectTransformConfig{Source: ingest + ">", Destination: p.Wrap(">")},
-		FirstSeq:          first,
-		MaxBytes:          o.maxBytes(),
-		MaxAge:            o.MaxAge,
-		Replicas:          max(1, o.Replicas),
-		Storage:           storage,
-		Discard:           jetstream.DiscardOld,
-		Compression:       jetstream.NoCompression,
-		PersistMode:       persist,
-		AllowBatchPublish: true,
-		DenyDelete:        true,
-		Metadata:          meta.into(nil),
+		Name:             p.Stream(),
+		Description:      meta.description(),
+		Subjects:         []string{ingest + ">"},
+		SubjectTransform: &jetstream.SubjectTransformConfig{Source: ingest + ">", Destination: p.Wrap(">")},
+		FirstSeq:         first,
+		MaxBytes:         o.maxBytes(),
+		MaxAge:           o.MaxAge,
+		Replicas:         max(1, o.Replicas),
+		Storage:          storage,
+		Discard:          jetstream.DiscardOld,
+		Compression:      jetstream.NoCompression,
+		PersistMode:      persist,
+		DenyDelete:       true,
+		Metadata:         meta.into(nil),
 	}
 }
 
@@ -138,19 +137,21 @@ func (o *StreamOptions) syncedAfter() time.Duration {
 
 // update puts what may have changed over an existing configuration; changed
 // says whether anything has.
-func (o *StreamOptions) update(have jetstream.StreamConfig, p subjects.Prefix) (want jetstream.StreamConfig, changed bool) {
-	ours := o.config(p, ingestOf(p, &have), have.FirstSeq, parseMeta(have.Metadata))
+func (o *StreamOptions) update(have jetstream.StreamConfig, p subjects.Prefix, ingest string) (want jetstream.StreamConfig, changed bool) {
+	ours := o.config(p, ingest, have.FirstSeq, parseMeta(have.Metadata))
 	want = have
+	want.Subjects, want.SubjectTransform = ours.Subjects, ours.SubjectTransform
 	want.MaxBytes, want.MaxAge, want.Replicas = ours.MaxBytes, ours.MaxAge, ours.Replicas
-	return want, want.MaxBytes != have.MaxBytes || want.MaxAge != have.MaxAge || want.Replicas != have.Replicas
+	return want, ingestOf(p, &have) != ingest ||
+		want.MaxBytes != have.MaxBytes || want.MaxAge != have.MaxAge || want.Replicas != have.Replicas
 }
 
-// create makes the stream, without fast ingest where the server has none.
+// create makes the stream, without what an older server does not know.
 func (f *durableFeed) create(ctx context.Context, first uint64, meta streamMeta) (*jetstream.StreamInfo, error) {
-	config := f.o.config(f.prefix, ingest(f.prefix), first, meta)
+	config := f.o.config(f.prefix, f.ingest, first, meta)
 	stream, err := f.js.CreateStream(ctx, config)
 	if refused, ok := errors.AsType[*jetstream.APIError](err); ok && refused.ErrorCode == errCodeConfig {
-		config.AllowBatchPublish, config.PersistMode = false, jetstream.DefaultPersistMode
+		config.PersistMode = jetstream.DefaultPersistMode
 		stream, err = f.js.CreateStream(ctx, config)
 	}
 	if refused, ok := errors.AsType[*jetstream.APIError](err); ok && refused.ErrorCode == errCodeStorage {
@@ -185,18 +186,24 @@ func lasting(err error) error {
 	return err
 }
 
-// change changes the limits of the stream.
+// change changes the configuration of the stream, and looks at it again: nobody
+// else brings a message into it now.
 func (f *durableFeed) change(ctx context.Context, info *jetstream.StreamInfo, want jetstream.StreamConfig) error {
-	stream, err := f.js.UpdateStream(ctx, want)
-	if err != nil {
+	if _, err := f.js.UpdateStream(ctx, want); err != nil {
 		hint := ""
 		if want.Replicas > 1 && want.PersistMode == jetstream.AsyncPersistMode {
 			hint = fmt.Sprintf("; it was made for 1 replica: stop the store and delete the stream (nats stream rm %s), and it is made anew", want.Name)
 		}
-		return lasting(fmt.Errorf("change the limits of the stream %s: %w%s", want.Name, err, hint))
+		return lasting(fmt.Errorf("change the stream %s: %w%s", want.Name, err, hint))
 	}
-	info.Config = stream.CachedInfo().Config
-	return nil
+	again, err := f.info(ctx)
+	if err == nil && again == nil {
+		err = fmt.Errorf("change the stream %s: %w", want.Name, jetstream.ErrStreamNotFound)
+	}
+	if err == nil {
+		*info = *again
+	}
+	return err
 }
 
 // info is what the server says of the stream, missing sequences included; nil

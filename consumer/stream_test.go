@@ -2,11 +2,13 @@ package consumer
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"reflect"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -51,12 +53,12 @@ func TestStreamSurvivesAChangeOfLimits(t *testing.T) {
 	conn, js := jetStream(t)
 	ctx, cancel := context.WithTimeout(t.Context(), laneWait)
 	defer cancel()
-	f := &durableFeed{conn: conn, js: js, id: "mine", log: slog.New(slog.DiscardHandler), now: time.Now}
+	f := &durableFeed{conn: conn, js: js, id: "mine", ingest: ingest(""), log: slog.New(slog.DiscardHandler), now: time.Now}
 	made, err := f.create(ctx, 11, streamMeta{"mine", 5, 11})
 	if err != nil || made.State.LastSeq != 10 {
 		t.Fatalf("%+v: %v", made, err)
 	}
-	if _, changed := f.o.update(made.Config, f.prefix); changed {
+	if _, changed := f.o.update(made.Config, f.prefix, f.ingest); changed {
 		t.Error("the stream that was just made is to be changed")
 	}
 	for _, o := range []StreamOptions{{MaxBytes: 1 << 20}, {MaxBytes: -1, MaxAge: time.Hour}, {}} {
@@ -83,13 +85,68 @@ func TestStreamSurvivesAChangeOfLimits(t *testing.T) {
 	}
 }
 
+// TestStreamTakesInFromOneProcess: one that takes over, or opens a copy of the
+// data, shuts the other out, which learns it. The stream has nothing of the
+// other's behind its own.
+func TestStreamTakesInFromOneProcess(t *testing.T) {
+	conn, js := jetStream(t)
+	ctx, cancel := context.WithTimeout(t.Context(), laneWait)
+	defer cancel()
+	process := func() *durableFeed {
+		return &durableFeed{conn: conn, js: js, id: "mine", ingest: ingest(""), log: slog.New(slog.DiscardHandler), now: time.Now}
+	}
+	send := func(f *durableFeed, l *lane, data string, ask bool) {
+		t.Helper()
+		if err := l.publish(ctx, f.ingest+"kv.changed.k", []byte(data), ask); err != nil {
+			t.Fatal(err)
+		}
+	}
+	one, other := process(), process()
+	info, err := one.create(ctx, 1, streamMeta{"mine", 1, 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := newLane(conn, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.end()
+	send(one, first, "one", true)
+	if err := first.confirm(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.claim(ctx, info); err != nil || info.State.LastSeq != 1 {
+		t.Fatalf("the stream is at %d: %v", info.State.LastSeq, err)
+	}
+	second, err := newLane(conn, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.end()
+	send(one, first, "one", false) // would be the next one
+	send(other, second, "other", true)
+	send(one, first, "one", true) // this too
+	if err := second.confirm(ctx); err != nil {
+		t.Error(err)
+	}
+	if err := first.confirm(ctx); !errors.Is(err, nats.ErrNoResponders) {
+		t.Errorf("who was shut out learns %v", err)
+	}
+	if m, err := other.message(ctx, 2); err != nil || string(m) != "other" {
+		t.Errorf("message 2 is %q: %v", m, err)
+	}
+	if again, err := other.info(ctx); err != nil || again.State.LastSeq != 2 {
+		t.Errorf("%+v: %v", again, err)
+	}
+}
+
 // TestStreamTakesNothingElse: a stream of that name which takes in other
 // subjects is refused for good, whoever it says it belongs to.
 func TestStreamTakesNothingElse(t *testing.T) {
 	conn, js := jetStream(t)
 	ctx, cancel := context.WithTimeout(t.Context(), laneWait)
 	defer cancel()
-	f := &durableFeed{conn: conn, js: js, id: "mine", log: slog.New(slog.DiscardHandler), now: time.Now, o: StreamOptions{Adopt: true}}
+	f := &durableFeed{conn: conn, js: js, id: "mine", ingest: ingest(""), log: slog.New(slog.DiscardHandler), now: time.Now, o: StreamOptions{Adopt: true}}
 	_, err := js.CreateStream(ctx, jetstream.StreamConfig{
 		Name: f.prefix.Stream(), Subjects: []string{"other.>"}, Metadata: streamMeta{"mine", 1, 1}.into(nil),
 	})
