@@ -197,7 +197,7 @@ func streamLeader(t testing.TB, nc *nats.Conn) string {
 	return streamInfo(t, nc).Cluster.Leader
 }
 
-// TestOlderServers: 2.10 and 2.11 know no fast ingest, and 2.12 refuses it.
+// TestOlderServers: a stream of theirs keeps the same promises.
 func TestOlderServers(t *testing.T) {
 	if !long {
 		t.Skip("builds other versions of nats-server: SETT_LONG=1 runs it")
