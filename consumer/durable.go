@@ -299,7 +299,7 @@ func (f *durableFeed) outboxAt(revision uint64) (*codec.Event, error) {
 
 func (f *durableFeed) announce(ctx context.Context, events []codec.Event) error {
 	for i := range events {
-		// What an epoch begins is confirmed before, too.
+		// Before an epoch begins everything is confirmed, too.
 		last := i+1 == len(events) || events[i+1].Kind == codec.StoreEvent
 		if err := f.publish(ctx, &events[i], last); err != nil {
 			return err
