@@ -300,15 +300,15 @@ func (f *durableFeed) outboxAt(revision uint64) (*codec.Event, error) {
 func (f *durableFeed) announce(ctx context.Context, events []codec.Event) error {
 	for i := range events {
 		// Before an epoch begins everything is confirmed, too.
-		last := i+1 == len(events) || events[i+1].Kind == codec.StoreEvent
-		if err := f.publish(ctx, &events[i], last); err != nil {
+		ask := i+1 == len(events) || events[i+1].Kind == codec.StoreEvent
+		if err := f.publish(ctx, &events[i], ask); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (f *durableFeed) publish(ctx context.Context, e *codec.Event, last bool) error {
+func (f *durableFeed) publish(ctx context.Context, e *codec.Event, ask bool) error {
 	if e.Kind == codec.StoreEvent {
 		if err := f.enter(ctx, e); err != nil {
 			return err
@@ -326,7 +326,7 @@ func (f *durableFeed) publish(ctx context.Context, e *codec.Event, last bool) er
 	}
 	f.last = e.Revision
 	subject := subjects.Announced("", e)
-	if err := f.lane.publish(ctx, f.ingest+subject, e.Payload, last); err != nil {
+	if err := f.lane.publish(ctx, f.ingest+subject, e.Payload, ask); err != nil {
 		return err
 	}
 	if e.Revision <= f.shown {

@@ -19,8 +19,8 @@ const (
 	ackWithin = 2 * time.Second
 	// askEvery is how many messages it takes for one acknowledgement at the most.
 	askEvery = 256
-	// window is how many messages it may still have to acknowledge. JetStream
-	// drops what a stream has not taken in yet beyond 10,000.
+	// window is how many messages it may still have to acknowledge. Servers up to
+	// 2.11 drop what a stream has not taken in yet beyond 10,000.
 	window = 4096
 )
 
@@ -35,7 +35,7 @@ const (
 type lane struct {
 	conn  *nats.Conn
 	inbox *nats.Subscription
-	msg   *nats.Msg // published again and again: making each anew took a twelfth of a kv.set's memory
+	msg   *nats.Msg // published again and again: making each anew took a twelfth of what a kv.set allocates
 	fence []string  // of msg
 
 	first bool   // nothing was published yet
